@@ -1,0 +1,57 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "Tidewheel",
+    products: [
+        .library(name: "Tidewheel", targets: ["Tidewheel"]),
+        .executable(name: "tidewheel", targets: ["CommandLine"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+        .systemLibrary(
+            name: "CCompression", pkgConfig: "zlib libzstd",
+            providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
+        .target(
+            name: "CScripting", dependencies: ["CLua"],
+            linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("re2")]),
+        .target(name: "Records"),
+        .target(name: "Scripting", dependencies: ["CScripting", "Records"]),
+        .target(name: "Stages", dependencies: ["Records", "Scripting"]),
+        .target(name: "Connectors", dependencies: ["CCompression", "Records", "Scripting", "Stages"]),
+        .target(
+            name: "Pipelines",
+            dependencies: [
+                "Records", "Scripting", "Stages", .product(name: "Yams", package: "Yams"),
+            ]),
+        .target(
+            name: "Tidewheel",
+            dependencies: ["Connectors", "Pipelines", "Records", "Scripting", "Stages"]),
+        .executableTarget(
+            name: "CommandLine",
+            dependencies: [
+                "Connectors", "Pipelines", "Records", "Scripting", "Stages", "Tidewheel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+    ],
+    cxxLanguageStandard: .cxx20
+)
+
+for target in package.targets where target.type != .system {
+    if target.name == "CScripting" {
+        target.cxxSettings = [.treatAllWarnings(as: .error)]
+        continue
+    }
+    target.swiftSettings = [
+        .treatAllWarnings(as: .error),
+        .strictMemorySafety(),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ]
+}

@@ -1,0 +1,3 @@
+// zlib and libzstd as Debian ships them; only Connectors reads compressed files.
+#include <zlib.h>
+#include <zstd.h>

@@ -1,0 +1,124 @@
+// CPU time per call, without a permanent hook: a timer of the thread's own CPU clock ticks, and
+// only when one call has been seen for too long does its signal arm a Lua hook, which raises.
+#include "internal/budget.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "internal/vm.h"
+
+namespace tidewheel {
+
+static constexpr int64_t tick_nanoseconds = 4'000'000;
+
+static int64_t thread_cpu() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return int64_t(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+static void breach_hook(lua_State *L, lua_Debug *) { check_budget(L); }
+
+// Runs on the VM's own thread, so it sees a consistent VM; lua_sethook is made for this.
+static void on_tick(int, siginfo_t *info, void *) {
+    int saved = errno;
+    tw_vm *vm = static_cast<tw_vm *>(info->si_value.sival_ptr);
+    Budget &budget = vm->budget;
+    if (budget.in_call) {
+        int64_t now = thread_cpu();
+        if (budget.serial != budget.seen_serial) {
+            budget.seen_serial = budget.serial;
+            budget.seen_at = now;
+        } else if (!budget.breach && now - budget.seen_at >= budget.allowed - tick_nanoseconds) {
+            budget.breach = int(Breach::time);
+            lua_sethook(
+                vm->L, breach_hook,
+                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+        }
+    }
+    errno = saved;
+}
+
+bool start_timer(tw_vm *vm) {
+    struct sigaction action {};
+    action.sa_sigaction = on_tick;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    int number = SIGRTMIN + 5;
+    if (sigaction(number, &action, nullptr) != 0) return false;
+    sigevent event{};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = number;
+    event.sigev_value.sival_ptr = vm;
+#ifdef sigev_notify_thread_id
+    event.sigev_notify_thread_id = pid_t(syscall(SYS_gettid));
+#else
+    event._sigev_un._tid = pid_t(syscall(SYS_gettid));
+#endif
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &vm->budget.timer) != 0) return false;
+    vm->budget.has_timer = true;
+    itimerspec period{{0, tick_nanoseconds}, {0, tick_nanoseconds}};
+    return timer_settime(vm->budget.timer, 0, &period, nullptr) == 0;
+}
+
+void stop_timer(tw_vm *vm) {
+    if (vm->budget.has_timer) timer_delete(vm->budget.timer);
+    vm->budget.has_timer = false;
+}
+
+void begin_call(tw_vm *vm, int64_t allowed) {
+    Budget &budget = vm->budget;
+    budget.allowed = allowed;
+    budget.serial = budget.serial + 1;
+    budget.in_call = 1;
+}
+
+void end_call(tw_vm *vm) {
+    Budget &budget = vm->budget;
+    budget.in_call = 0;
+    if (budget.breach == 0) return;
+    lua_sethook(vm->L, nullptr, 0, 0);
+    budget.breach = 0;
+    budget.place_known = false;
+}
+
+static void note_place(lua_State *L, Budget &budget) {
+    if (budget.place_known) return;
+    budget.place_known = true;
+    budget.place[0] = 0;
+    lua_Debug frame;
+    for (int level = 0; lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "Sl", &frame);
+        if (frame.currentline <= 0) continue;
+        snprintf(budget.place, sizeof budget.place, "%s:%d: ", frame.short_src, frame.currentline);
+        return;
+    }
+}
+
+void raise_breach(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    Budget &budget = vm->budget;
+    note_place(L, budget);
+    lua_checkstack(L, 4);  // Never settop: under a hook these are the script's own registers.
+    if (budget.breach == int(Breach::memory))
+        lua_pushfstring(L, "%smemory limit of %d KiB exceeded", budget.place,
+                        int(vm->config.script_memory >> 10));
+    else
+        lua_pushfstring(L, "%stime budget of %d ms exceeded", budget.place,
+                        int(budget.allowed / 1'000'000));
+    lua_error(L);
+    __builtin_unreachable();
+}
+
+void raise_memory(lua_State *L) {
+    vm_of(L)->budget.breach = int(Breach::memory);
+    raise_breach(L);
+}
+
+void check_budget(lua_State *L) {
+    if (__builtin_expect(vm_of(L)->budget.breach != 0, 0)) raise_breach(L);
+}
+
+}  // namespace tidewheel

@@ -1,0 +1,441 @@
+// Host functions over data: state, lookup, json, time, hash, round, now, log, metric, require.
+#include <cmath>
+#include <cstdio>
+
+#include "internal/budget.h"
+#include "internal/lookup.h"
+#include "internal/vm.h"
+
+namespace tidewheel {
+
+// ---- state: values are stored as a tag and bytes
+
+static std::string_view state_key(lua_State *L, int index) {
+    if (lua_type(L, index) == LUA_TNUMBER || lua_type(L, index) == LUA_TSTRING) {
+        size_t length;
+        const char *text = lua_tolstring(L, index, &length);
+        return {text, length};
+    }
+    luaL_typeerror(L, index, "string or number");
+    return {};
+}
+
+static void push_stored(lua_State *L, tw_vm *vm, const std::string *stored) {
+    if (!stored) {
+        lua_pushnil(L);
+        return;
+    }
+    const char *payload = stored->data() + 1;
+    size_t length = stored->size() - 1;
+    switch ((*stored)[0]) {
+    case 'i': {
+        int64_t value;
+        memcpy(&value, payload, sizeof value);
+        lua_pushinteger(L, value);
+        break;
+    }
+    case 'd': {
+        double value;
+        memcpy(&value, payload, sizeof value);
+        lua_pushnumber(L, value);
+        break;
+    }
+    case 's': lua_pushlstring(L, payload, length); break;
+    default: push_json(L, vm, payload, length); break;
+    }
+}
+
+// Writes tag and bytes of the value at `index` into the scratch text.
+static void encode_state(lua_State *L, tw_vm *vm, int index) {
+    Text &out = vm->scratch;
+    out.clear();
+    if (lua_isinteger(L, index)) {
+        int64_t value = lua_tointeger(L, index);
+        out.append('i');
+        out.append(reinterpret_cast<const char *>(&value), sizeof value);
+    } else if (lua_type(L, index) == LUA_TNUMBER) {
+        double value = lua_tonumber(L, index);
+        out.append('d');
+        out.append(reinterpret_cast<const char *>(&value), sizeof value);
+    } else if (lua_type(L, index) == LUA_TSTRING) {
+        size_t length;
+        const char *text = lua_tolstring(L, index, &length);
+        out.append('s');
+        out.append(text, length);
+    } else {
+        out.append('j');
+        write_lua(L, vm, index, out);
+    }
+    check_text(L, out);
+}
+
+static void need_stage(lua_State *L, tw_vm *vm) {
+    if (vm->stage < 0 || !vm->loaded)
+        luaL_error(L, "state can only be used inside process");
+}
+
+static void store(lua_State *L, tw_vm *vm, std::string_view key) {
+    std::string_view value(vm->scratch.bytes, vm->scratch.length);
+    if (!vm->state.set(uint32_t(vm->stage), vm->partition, key, value))
+        luaL_error(L, "state is full: limits.state_memory is reached");
+}
+
+static int state_get(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    need_stage(L, vm);
+    push_stored(L, vm, vm->state.get(uint32_t(vm->stage), vm->partition, state_key(L, 2)));
+    return 1;
+}
+
+static int state_set(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    need_stage(L, vm);
+    std::string_view key = state_key(L, 2);
+    if (lua_isnoneornil(L, 3)) {
+        vm->state.erase(uint32_t(vm->stage), vm->partition, key);
+        return 0;
+    }
+    encode_state(L, vm, 3);
+    store(L, vm, key);
+    return 0;
+}
+
+static int state_incr(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    need_stage(L, vm);
+    std::string_view key = state_key(L, 2);
+    if (lua_isnoneornil(L, 3)) {
+        lua_settop(L, 2);
+        lua_pushinteger(L, 1);
+    }
+    luaL_checknumber(L, 3);
+    const std::string *stored = vm->state.get(uint32_t(vm->stage), vm->partition, key);
+    if (stored) push_stored(L, vm, stored);
+    else lua_pushinteger(L, 0);
+    if (lua_type(L, -1) != LUA_TNUMBER)
+        return luaL_error(L, "state:incr: the value of \"%s\" is a %s", key.data(),
+                          luaL_typename(L, -1));
+    lua_pushvalue(L, 3);
+    lua_arith(L, LUA_OPADD);
+    encode_state(L, vm, lua_gettop(L));
+    store(L, vm, key);
+    return 1;
+}
+
+static int state_delete(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    need_stage(L, vm);
+    vm->state.erase(uint32_t(vm->stage), vm->partition, state_key(L, 2));
+    return 0;
+}
+
+// ---- lookup
+
+static void push_cell(lua_State *L, tw_vm *vm, const tw_lookup *table, const tw_lookup::Cell *cell) {
+    if (!cell || cell->kind < 0) lua_pushnil(L);
+    else if (cell->kind == TW_LOOKUP_TEXT)
+        lua_pushlstring(L, table->text.data() + cell->offset, cell->length);
+    else push_json(L, vm, table->text.data() + cell->offset, cell->length);
+}
+
+static tw_lookup *find_lookup(tw_vm *vm, const char *name) {
+    for (auto &[known, table] : vm->lookups)
+        if (known == name) return table;
+    return nullptr;
+}
+
+static int host_lookup(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    tw_lookup *table = find_lookup(vm, name);
+    if (!table) return luaL_error(L, "there is no lookup \"%s\": declare it under lookups:", name);
+    if (lua_isnoneornil(L, 2) || is_null(L, 2)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    std::string_view key = state_key(L, 2);
+    if (lua_isnoneornil(L, 3)) {
+        auto row = table->rows.find(key);
+        if (row == table->rows.end()) {
+            lua_pushnil(L);
+            return 1;
+        }
+        lua_createtable(L, 0, int(table->columns.size()));
+        for (size_t i = 0; i < table->columns.size(); i++) {
+            lua_pushlstring(L, table->columns[i].data(), table->columns[i].size());
+            push_cell(L, vm, table, &table->cells[row->second * table->columns.size() + i]);
+            lua_rawset(L, -3);
+        }
+        return 1;
+    }
+    size_t length;
+    const char *field = luaL_checklstring(L, 3, &length);
+    int column = table->find_column({field, length});
+    if (column < 0) return luaL_error(L, "the lookup \"%s\" has no field \"%s\"", name, field);
+    push_cell(L, vm, table, table->find(key, size_t(column)));
+    return 1;
+}
+
+// ---- json
+
+static int json_encode(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    luaL_checkany(L, 1);
+    vm->scratch.clear();
+    write_lua(L, vm, 1, vm->scratch);
+    lua_pushlstring(L, vm->scratch.bytes, vm->scratch.length);
+    return 1;
+}
+
+static int json_decode(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    if (length > vm->config.record_limit) return luaL_error(L, "json.decode: the text is too long");
+    Problem problem;
+    const char *copy = copy_or_raise(L, vm->arena, text, length);
+    if (!vm->checker.check(copy, length, problem))
+        return luaL_error(L, "json.decode: %s at byte %d", problem.text, int(problem.offset));
+    push_json(L, vm, copy, length);
+    return 1;
+}
+
+static int json_array(lua_State *L) {
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (lua_getmetatable(L, 1)) return luaL_error(L, "json.array: the table has a metatable");
+    lua_settop(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->array_metatable);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+// ---- time, numbers, hashes
+
+static int time_parse(lua_State *L) {
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    int64_t milliseconds;
+    if (parse_timestamp(text, length, milliseconds)) lua_pushinteger(L, milliseconds);
+    else lua_pushnil(L);
+    return 1;
+}
+
+static int time_format(lua_State *L) {
+    constexpr lua_Integer first = -62167219200000, last = 253402300799999;
+    lua_Integer milliseconds = lua_Integer(std::floor(luaL_checknumber(L, 1)));
+    if (lua_isinteger(L, 1)) milliseconds = lua_tointeger(L, 1);
+    luaL_argcheck(L, milliseconds >= first && milliseconds <= last, 1, "outside the years 0 to 9999");
+    char text[32];
+    lua_pushlstring(L, text, format_timestamp(milliseconds, text));
+    return 1;
+}
+
+static int host_now(lua_State *L) {
+    lua_pushinteger(L, vm_of(L)->now_milliseconds);
+    return 1;
+}
+
+static int host_round(lua_State *L) {
+    if (lua_isinteger(L, 1) && luaL_optinteger(L, 2, 0) >= 0) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    double number = luaL_checknumber(L, 1);
+    lua_Integer digits = luaL_optinteger(L, 2, 0);
+    luaL_argcheck(L, digits >= -300 && digits <= 300, 2, "must be between -300 and 300");
+    double scale = std::pow(10.0, double(digits < 0 ? -digits : digits));
+    double scaled = digits < 0 ? number / scale : number * scale;
+    double rounded = std::isfinite(scaled) && std::fabs(scaled) < 4503599627370496.0
+                         ? std::round(scaled)
+                         : scaled;
+    double result = digits < 0 ? rounded * scale : rounded / scale;
+    if (!std::isfinite(result)) result = number;
+    lua_Integer whole;
+    if (lua_isnoneornil(L, 2) && lua_numbertointeger(result, &whole)) lua_pushinteger(L, whole);
+    else lua_pushnumber(L, result);
+    return 1;
+}
+
+static int host_hash(lua_State *L) {
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    static const char *const algorithms[] = {"sha256", "murmur2", nullptr};
+    if (luaL_checkoption(L, 2, "sha256", algorithms) == 1) {
+        lua_pushinteger(L, murmur2_partition(text, length, 0x80000000u));
+        return 1;
+    }
+    char hex[65];
+    sha256_hex(text, length, hex);
+    lua_pushlstring(L, hex, 64);
+    return 1;
+}
+
+// SplitMix64 (Steele, Lea, Flood 2014), seeded by stage and record: the same record draws the
+// same numbers in every run.
+static uint64_t next_random(tw_vm *vm) {
+    if (!vm->random_ready) {
+        uint64_t seed = 0xcbf29ce484222325u ^ uint64_t(vm->stage + 1);
+        for (const char *c = vm->origin.file; *c; c++)
+            seed = (seed ^ uint64_t(static_cast<unsigned char>(*c))) * 0x100000001b3u;
+        vm->random_state = seed ^ (vm->origin.position * 0x9E3779B97F4A7C15u);
+        vm->random_ready = true;
+    }
+    uint64_t z = vm->random_state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+int host_random(lua_State *L) {
+    uint64_t bits = next_random(vm_of(L));
+    if (lua_gettop(L) == 0) {
+        lua_pushnumber(L, double(bits >> 11) * 0x1p-53);
+        return 1;
+    }
+    lua_Integer low = lua_gettop(L) == 1 ? 1 : luaL_checkinteger(L, 1);
+    lua_Integer high = luaL_checkinteger(L, lua_gettop(L) == 1 ? 1 : 2);
+    luaL_argcheck(L, low <= high, lua_gettop(L) == 1 ? 1 : 2, "interval is empty");
+    uint64_t span = uint64_t(high) - uint64_t(low) + 1;
+    uint64_t offset = span ? uint64_t((static_cast<unsigned __int128>(bits) * span) >> 64) : bits;
+    lua_pushinteger(L, lua_Integer(uint64_t(low) + offset));
+    return 1;
+}
+
+// ---- log, metric, require
+
+static int host_log(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    int count = lua_gettop(L);
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (int i = 1; i <= count; i++) {
+        if (i > 1) luaL_addchar(&buffer, ' ');
+        luaL_tolstring(L, i, nullptr);
+        luaL_addvalue(&buffer);
+        check_budget(L);
+    }
+    luaL_pushresult(&buffer);
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    if (length > 8192) length = 8192;
+    if (!vm->config.log || vm->trace.active) return 0;
+    const char *stage = vm->stage >= 0 ? vm->stages[size_t(vm->stage)].name.c_str() : "";
+    vm->config.log(vm->config.log_context, stage, text, length);
+    return 0;
+}
+
+static void add_metric(tw_vm *vm, const char *name, double value) {
+    vm->pending.names.emplace_back(TW_COUNT_METRIC, name);
+    vm->pending.values.push_back(value);
+}
+
+static int host_metric(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    double value = luaL_optnumber(L, 2, 1);
+    luaL_argcheck(L, std::isfinite(value), 2, "must be a finite number");
+    if (vm->pending.values.size() >= 10000) return luaL_error(L, "too many metrics in one call");
+    add_metric(vm, name, value);
+    return 0;
+}
+
+static const Module *find_module(const tw_vm *vm, const char *name) {
+    for (const Module &module : vm->modules)
+        if (module.name == name) return &module;
+    return nullptr;
+}
+
+static int host_require(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    const Module *module = find_module(vm, name);
+    if (!module)
+        return luaL_error(L, "there is no module \"%s\": require takes a name, rules/lib/%s.lua",
+                          name, name);
+    if (vm->stage < 0) return luaL_error(L, "require can only be used in a rule");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stages[size_t(vm->stage)].modules);
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, -2) == LUA_TBOOLEAN)
+        return luaL_error(L, "the module \"%s\" requires itself", name);
+    if (!lua_isnil(L, -1)) return 1;
+    lua_pop(L, 1);
+    char chunk[300];
+    snprintf(chunk, sizeof chunk, "@%s", module->file.c_str());
+    if (luaL_loadbufferx(L, module->text.data(), module->text.size(), chunk, "t") != LUA_OK)
+        return lua_error(L);
+    new_environment(L, vm);
+    lua_setupvalue(L, -2, 1);
+    lua_pushvalue(L, 1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);  // in progress
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    if (lua_isnil(L, -1) || lua_isboolean(L, -1))
+        return luaL_error(L, "the module \"%s\" returns nothing: end it with return …", name);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+    return 1;
+}
+
+// ---- registration
+
+static void set_functions(lua_State *L, const luaL_Reg *functions) {
+    for (; functions->name; functions++) {
+        lua_pushcfunction(L, functions->func);
+        lua_setfield(L, -2, functions->name);
+    }
+}
+
+static int refuse_change(lua_State *L) {
+    return luaL_error(L, "this table belongs to the engine and cannot be changed");
+}
+
+// A table of functions behind a read-only view, as a field of the base.
+static void set_library(lua_State *L, int base, const char *name, const luaL_Reg *functions) {
+    lua_newtable(L);
+    lua_createtable(L, 0, 3);
+    lua_newtable(L);
+    set_functions(L, functions);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, refuse_change);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, base, name);
+}
+
+void open_verdicts(lua_State *L, tw_vm *vm, int base);
+void open_meta(lua_State *L, tw_vm *vm);
+
+void open_host(lua_State *L, tw_vm *vm, int base) {
+    static const luaL_Reg functions[] = {
+        {"lookup", host_lookup}, {"now", host_now}, {"log", host_log}, {"metric", host_metric},
+        {"hash", host_hash}, {"round", host_round}, {"require", host_require},
+        {nullptr, nullptr}};
+    static const luaL_Reg state_functions[] = {{"get", state_get}, {"set", state_set},
+                                               {"incr", state_incr}, {"delete", state_delete},
+                                               {nullptr, nullptr}};
+    static const luaL_Reg json_functions[] = {
+        {"encode", json_encode}, {"decode", json_decode}, {"array", json_array},
+        {nullptr, nullptr}};
+    static const luaL_Reg time_functions[] = {
+        {"parse", time_parse}, {"format", time_format}, {nullptr, nullptr}};
+    lua_pushvalue(L, base);
+    set_functions(L, functions);
+    lua_pop(L, 1);
+    set_library(L, base, "state", state_functions);
+    set_library(L, base, "json", json_functions);
+    set_library(L, base, "time", time_functions);
+    push_null(L);
+    lua_setfield(L, base, "null");
+    open_verdicts(L, vm, base);
+    open_meta(L, vm);
+}
+
+}  // namespace tidewheel

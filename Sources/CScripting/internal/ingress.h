@@ -1,0 +1,33 @@
+// Validation at ingress: each line is checked once, completely, and its members are noted.
+#pragma once
+#include <memory>
+
+#include "json_index.h"
+
+namespace tidewheel {
+
+struct Problem {
+    char text[200];
+    size_t offset;  // in the line
+};
+
+// simdjson's first stage finds the structure and checks UTF-8; our walk over it checks the grammar.
+class Ingress {
+  public:
+    explicit Ingress(uint32_t depth_limit);
+    ~Ingress();
+    Ingress(const Ingress &) = delete;
+    Ingress &operator=(const Ingress &) = delete;
+
+    // Checks any JSON text; fills `problem` when it is malformed.
+    bool check(const char *text, size_t length, Problem &problem);
+    // Checks a JSON object and notes its members in `fields`.
+    bool read_object(const char *text, size_t length, FieldList &fields, Problem &problem);
+
+  private:
+    struct Implementation;
+    std::unique_ptr<Implementation> implementation;
+    bool find_structure(const char *text, size_t length, Problem &problem);
+};
+
+}  // namespace tidewheel

@@ -1,0 +1,96 @@
+// Memory of one record at a time: an arena that is emptied between records, and growing text.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+// A growing byte buffer; when memory (or its limit) runs out it sets `failed` and ignores the rest.
+struct tw_buffer {
+    char *bytes = nullptr;
+    size_t length = 0, capacity = 0;
+    size_t limit = SIZE_MAX;
+    uint64_t rows = 0;
+    bool failed = false;
+
+    bool grow(size_t additional);
+
+    bool reserve(size_t additional) {
+        return length + additional <= capacity || grow(additional);
+    }
+
+    void append(const char *text, size_t count) {
+        if (!reserve(count)) return;
+        memcpy(bytes + length, text, count);
+        length += count;
+    }
+
+    void append(char character) {
+        if (reserve(1)) bytes[length++] = character;
+    }
+
+    template <size_t size>
+    void append_literal(const char (&text)[size]) {
+        append(text, size - 1);
+    }
+
+    void append_word(const char *text) { append(text, strlen(text)); }
+
+    void clear() {
+        length = 0;
+        failed = false;
+    }
+};
+
+namespace tidewheel {
+
+using Text = tw_buffer;
+
+// Bytes in use by everything that a script can make grow, and how many it may have.
+struct MemoryAccount {
+    size_t used = 0, limit = SIZE_MAX;
+};
+
+// Bump allocation; everything is given back at once. The first chunk is kept.
+struct Arena {
+    struct Chunk {
+        Chunk *next;
+        size_t size;
+    };
+
+    MemoryAccount *account = nullptr;
+    Chunk *chunks = nullptr;  // the one in use first
+    char *at = nullptr, *end = nullptr;
+    size_t chunk_size = 64 << 10;
+
+    void *allocate(size_t size) {
+        size = (size + 7) & ~size_t(7);
+        if (size_t(end - at) >= size) {
+            void *result = at;
+            at += size;
+            return result;
+        }
+        return allocate_chunk(size);
+    }
+
+    template <typename T>
+    T *make(size_t count = 1) {
+        return static_cast<T *>(allocate(sizeof(T) * count));
+    }
+
+    // A copy with 64 readable bytes behind it, as the scanners want; nullptr when out of memory.
+    char *copy(const char *text, size_t length) {
+        char *result = make<char>(length + 64);
+        if (result) {
+            memcpy(result, text, length);
+            memset(result + length, 0, 64);
+        }
+        return result;
+    }
+
+    void *allocate_chunk(size_t size);
+    void reset();
+    void destroy();
+};
+
+}  // namespace tidewheel

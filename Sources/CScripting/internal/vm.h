@@ -1,0 +1,286 @@
+// One Lua state with the stages of one rule set; belongs to the thread that created it.
+#pragma once
+#include <signal.h>
+#include <time.h>
+
+#include <lua.hpp>
+
+#include <atomic>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "CScripting.h"
+#include "ingress.h"
+#include "record.h"
+#include "schema.h"
+#include "state.h"
+
+namespace tidewheel {
+
+// What Lua holds of a record or of a value nested in it.
+struct Handle {
+    Node *node;
+    uint64_t generation;  // 0: a copy that owns its memory and never expires
+    Arena *arena;
+};
+
+enum class Verdict : uint8_t { drop, route, reject };
+
+// What drop, route and reject return; it takes effect when `process` returns it.
+struct VerdictObject {
+    Verdict kind;
+    int32_t line;
+    uint32_t reason_length, field_length;
+    char text[1];  // reason, "\0", field, "\0"
+    const char *reason() const { return text; }
+    const char *field() const { return text + reason_length + 1; }
+};
+
+enum class Breach : int { none, time, memory };
+
+// The time allowed to one call; written by the timer's signal handler on this same thread.
+struct Budget {
+    timer_t timer{};
+    bool has_timer = false;
+    volatile sig_atomic_t breach = 0;     // Breach
+    volatile sig_atomic_t in_call = 0;
+    volatile uint64_t serial = 0;         // of the call in progress
+    uint64_t seen_serial = 0;             // the last one the handler has seen
+    int64_t seen_at = 0;                  // when it saw it first, in CPU nanoseconds of this thread
+    int64_t allowed = 0;                  // nanoseconds
+    bool place_known = false;
+    char place[160] = "";                 // "rules/x.lua:3" where the call was stopped
+};
+
+struct Wire {
+    int32_t kind, target;
+};
+
+struct Output {
+    std::string name;  // "" is the main output
+    std::vector<Wire> wires;
+};
+
+struct Stage {
+    std::string name, file, schema_file, text;
+    const tw_schema *schema = nullptr;
+    tw_native native = nullptr;
+    void *native_context = nullptr;
+    int64_t budget = 0;
+    int process = LUA_NOREF, environment = LUA_NOREF, modules = LUA_NOREF;
+    std::vector<Output> outputs{1};
+    bool on_dead_letters = false;
+};
+
+struct Module {
+    std::string name, file, text;
+};
+
+// A record that a rule made: JSON text in the arena, bound for an output of the stage.
+struct Made {
+    Made *next;
+    const char *text;
+    size_t length;
+    const char *output;  // nullptr: the main one
+};
+
+struct MadeList {
+    Made *first = nullptr, *last = nullptr;
+    size_t count = 0;
+    void append(Made *made) {
+        made->next = nullptr;
+        (last ? last->next : first) = made;
+        last = made;
+        count++;
+    }
+};
+
+// Why a record became a dead letter. Texts live in the arena or the VM.
+struct Failure {
+    const char *kind = "";    // malformed invalid rejected error budget
+    const char *reason = "", *error = "";
+    size_t reason_length = 0, error_length = 0;
+    const char *stage = "", *file = "";
+    int32_t line = 0;
+    const char *field = "";
+    size_t field_length = 0;
+    const Findings *findings = nullptr;
+    const char *findings_text = nullptr;  // the text that the findings point into
+    bool traced = false;
+};
+
+// Where the record in progress came from.
+struct Origin {
+    const char *source = "", *file = "";
+    uint64_t position = 0, line = 0;
+    const char *original = nullptr;
+    size_t original_length = 0;
+    uint64_t original_full_length = 0;
+};
+
+constexpr int trace_limit = 32;
+struct TraceLine {
+    int32_t line;
+    char file[96];
+    uint32_t length;
+    char text[400];
+};
+
+struct Trace {
+    bool active = false;
+    uint32_t count = 0, events = 0;  // lines seen in this call; the last `trace_limit` are kept
+    TraceLine lines[trace_limit];
+    TraceLine &at(uint32_t index) { return lines[index % trace_limit]; }
+};
+
+struct KeyCacheEntry {
+    const char *key;
+    uint32_t length, tag, position;
+};
+
+// What the record in progress would add to the counters if it succeeds.
+struct Pending {
+    std::vector<std::pair<int, std::string>> names;  // kind of count and name
+    std::vector<double> values;
+    int64_t extra = 0;
+    uint64_t dropped = 0;
+    void clear() {
+        names.clear();
+        values.clear();
+        extra = 0;
+        dropped = 0;
+    }
+};
+
+enum class CallKind : uint8_t { load, process, generate };
+
+// One entry into Lua: what to do, and what came of it.
+struct Call {
+    tw_vm *vm;
+    CallKind kind;
+    uint32_t stage;
+    Node *record;
+    enum class Result : uint8_t { pass, drop, route, reject, list } result = Result::pass;
+    const VerdictObject *verdict = nullptr;
+    MadeList list{};
+    uint64_t index = 0;
+};
+
+}  // namespace tidewheel
+
+struct tw_vm {
+    lua_State *L = nullptr;
+    tw_vm_config config{};
+    std::string key;
+    tidewheel::MemoryAccount memory, arena_memory;  // Lua's heap; records and their changes
+    tidewheel::Budget budget;
+    tidewheel::Arena arena;
+    tidewheel::Text scratch, letter, error_text;
+    tidewheel::FieldList fields, nested_fields, letter_fields;
+    tidewheel::Ingress ingress, checker;
+    tidewheel::StateStore state;
+    std::vector<tidewheel::Stage> stages;
+    std::vector<tidewheel::Module> modules;
+    tidewheel::Output source_output, letter_output;
+    std::map<std::string, tw_lookup *> lookups;
+    uint32_t sink_count = 0;
+    bool uses_state = false, loaded = false;
+
+    // The record in progress.
+    uint64_t generation = 1;
+    int32_t stage = -1;  // whose rule is running
+    uint32_t partition = 0;
+    int64_t now_milliseconds = 0;
+    tidewheel::Origin origin;
+    tidewheel::MadeList emitted;
+    tidewheel::Pending pending;
+    tidewheel::Failure failure;
+    tidewheel::Findings findings;
+    tidewheel::Trace trace;
+    bool in_letter = false, skip_rules = false;
+    const char *root_text = nullptr;  // the record as it came, as JSON
+    size_t root_length = 0;
+    const char *key_text = nullptr;   // its partition key, once computed
+    size_t key_length = 0;
+    char failure_file[160] = "";      // where the last error was raised
+    int32_t failure_line = 0;
+    uint64_t random_state = 0;
+    bool random_ready = false;
+    std::vector<size_t> marks;
+    std::vector<uint64_t> row_marks;
+    tw_buffer *const *sinks = nullptr;
+    tidewheel::KeyCacheEntry key_cache[256]{};
+
+    // Registry references.
+    int record_metatable = LUA_NOREF, copy_metatable = LUA_NOREF, verdict_metatable = LUA_NOREF, array_metatable = LUA_NOREF;
+    int meta_object = LUA_NOREF, base = LUA_NOREF, verdict_cache = LUA_NOREF;
+    const char *verdict_keys[64]{};
+
+    tw_counts counts{};
+    std::unordered_map<std::string, double> dropped, dead, metrics, unconnected;
+
+    tw_vm(const tw_vm_config &config)
+        : config(config), ingress(config.depth_limit), checker(config.depth_limit),
+          state(config.state_memory) {}
+};
+
+namespace tidewheel {
+
+inline tw_vm *vm_of(lua_State *L) { return *static_cast<tw_vm **>(lua_getextraspace(L)); }
+
+// budget.cpp
+bool start_timer(tw_vm *vm);
+void stop_timer(tw_vm *vm);
+void begin_call(tw_vm *vm, int64_t budget);
+void end_call(tw_vm *vm);
+[[noreturn]] void raise_breach(lua_State *L);
+[[noreturn]] void raise_memory(lua_State *L);
+
+// sandbox.cpp
+void open_sandbox(lua_State *L, tw_vm *vm);
+void new_environment(lua_State *L, tw_vm *vm);  // pushes one
+
+// record_lua.cpp
+void open_records(lua_State *L, tw_vm *vm);
+void push_handle(lua_State *L, tw_vm *vm, Node *node, Arena *arena, uint64_t generation, int owner);
+Handle *to_handle(lua_State *L, tw_vm *vm, int index);  // nullptr when it is none
+Node *checked_node(lua_State *L, const Handle *handle);
+
+// values.cpp
+void push_null(lua_State *L);
+bool is_null(lua_State *L, int index);
+void write_lua(lua_State *L, tw_vm *vm, int index, Text &out);  // raises
+Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena);  // raises
+void push_json(lua_State *L, tw_vm *vm, const char *text, size_t length);  // valid JSON
+void check_text(lua_State *L, const Text &text);
+const char *copy_or_raise(lua_State *L, Arena &arena, const char *text, size_t length);
+
+// host_*.cpp
+void open_host(lua_State *L, tw_vm *vm, int base);
+int host_random(lua_State *L);
+VerdictObject *to_verdict(lua_State *L, tw_vm *vm, int index);
+
+// call.cpp
+int run_call(tw_vm *vm, Call &call);  // a LUA_ status; the error is then in vm->failure
+void note_failure(tw_vm *vm, const char *kind, const char *text, size_t length);
+Made *make_record(lua_State *L, tw_vm *vm, int index);  // host_verdicts.cpp; raises
+
+// trace.cpp
+void arm_trace(tw_vm *vm);
+void disarm_trace(tw_vm *vm);
+void note_value(lua_State *L, int index, TraceLine &line);
+void note_field(lua_State *L, tw_vm *vm, const Node *node, const char *key, size_t length);
+
+// dead_letter.cpp
+void write_letter(tw_vm *vm, Text &out);
+
+// partition.cpp
+uint32_t murmur2_partition(const char *key, size_t length, uint32_t partitions);
+uint32_t partition_of(tw_vm *vm, Node *record);
+void record_id(const tw_vm *vm, Text &out);
+
+void sha256_hex(const char *text, size_t length, char out[65]);
+
+}  // namespace tidewheel

@@ -1,0 +1,87 @@
+#include "internal/memory.h"
+
+#include "CScripting.h"
+
+bool tw_buffer::grow(size_t additional) {
+    if (failed) return false;
+    size_t wanted = length + additional;
+    size_t fresh = capacity * 2 > wanted ? capacity * 2 : wanted + 256;
+    if (wanted > limit) {
+        failed = true;
+        return false;
+    }
+    char *moved = static_cast<char *>(realloc(bytes, fresh));
+    if (!moved) {
+        failed = true;
+        return false;
+    }
+    bytes = moved;
+    capacity = fresh;
+    return true;
+}
+
+namespace tidewheel {
+
+void *Arena::allocate_chunk(size_t size) {
+    size_t wanted = size + sizeof(Chunk) > chunk_size ? size + sizeof(Chunk) : chunk_size;
+    if (account && account->used + wanted > account->limit) return nullptr;
+    Chunk *chunk = static_cast<Chunk *>(malloc(wanted));
+    if (!chunk) return nullptr;
+    if (account) account->used += wanted;
+    chunk->next = chunks;
+    chunk->size = wanted;
+    chunks = chunk;
+    char *start = reinterpret_cast<char *>(chunk + 1);
+    at = start + size;
+    end = reinterpret_cast<char *>(chunk) + wanted;
+    return start;
+}
+
+void Arena::reset() {
+    if (!chunks) return;
+    while (chunks->next || chunks->size > chunk_size) {
+        Chunk *next = chunks->next;
+        if (account) account->used -= chunks->size;
+        free(chunks);
+        chunks = next;
+        if (!chunks) break;
+    }
+    at = chunks ? reinterpret_cast<char *>(chunks + 1) : nullptr;
+    end = chunks ? reinterpret_cast<char *>(chunks) + chunks->size : nullptr;
+}
+
+void Arena::destroy() {
+    while (chunks) {
+        Chunk *next = chunks->next;
+        if (account) account->used -= chunks->size;
+        free(chunks);
+        chunks = next;
+    }
+    at = end = nullptr;
+}
+
+}  // namespace tidewheel
+
+tw_buffer *tw_buffer_create(void) { return new tw_buffer; }
+
+void tw_buffer_destroy(tw_buffer *buffer) {
+    free(buffer->bytes);
+    delete buffer;
+}
+
+const uint8_t *tw_buffer_bytes(const tw_buffer *buffer) {
+    return reinterpret_cast<const uint8_t *>(buffer->bytes);
+}
+
+size_t tw_buffer_length(const tw_buffer *buffer) { return buffer->length; }
+
+uint64_t tw_buffer_rows(const tw_buffer *buffer) { return buffer->rows; }
+
+void tw_buffer_clear(tw_buffer *buffer, size_t keep) {
+    buffer->clear();
+    buffer->rows = 0;
+    if (buffer->capacity <= keep) return;
+    free(buffer->bytes);
+    buffer->bytes = nullptr;
+    buffer->capacity = 0;
+}

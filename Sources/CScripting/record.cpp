@@ -1,0 +1,188 @@
+#include "internal/record.h"
+
+namespace tidewheel {
+
+Node *make_node(Arena &arena, const char *text, size_t length, Node *parent) {
+    Node *node = arena.make<Node>();
+    if (!node) return nullptr;
+    *node = Node{};
+    node->text = text;
+    node->length = uint32_t(length);
+    node->parent = parent;
+    node->is_array = *skip_space(text, text + length) == '[';
+    return node;
+}
+
+bool index_node(Arena &arena, Node *node, FieldList &scratch) {
+    if (node->fields) return true;
+    scratch.count = 0;
+    if (!index_members(node->text, node->length, scratch)) return false;
+    Field *fields = arena.make<Field>(scratch.count ? scratch.count : 1);
+    if (!fields) return false;
+    if (scratch.count) memcpy(fields, scratch.items, sizeof(Field) * scratch.count);
+    node->fields = fields;
+    node->count = scratch.count;
+    return true;
+}
+
+static uint64_t load_head(const char *key, size_t length) {
+    uint64_t word = 0;
+    if (length >= 8) {
+        memcpy(&word, key, 8);
+        return word;
+    }
+    if (length >= 4) {
+        uint32_t low, high;
+        memcpy(&low, key, 4);
+        memcpy(&high, key + length - 4, 4);
+        return low | uint64_t(high) << 32;
+    }
+    if (length == 0) return 0;
+    return uint64_t(uint8_t(key[0])) | uint64_t(uint8_t(key[length / 2])) << 8 |
+           uint64_t(uint8_t(key[length - 1])) << 16;
+}
+
+uint32_t key_tag(const char *key, size_t length) {
+    uint64_t word = load_head(key, length) * 0x9E3779B97F4A7C15u;
+    uint64_t tail = length > 8 ? load_head(key + length - 8, 8) * 0xC2B2AE3D27D4EB4Fu : 0;
+    return uint32_t((word ^ tail ^ (uint64_t(length) * 0xD6E8FEB86659FD93u)) >> 29);
+}
+
+static bool same_key(const Node *node, const Field &field, const char *key, size_t length) {
+    if (!field.key_escaped)
+        return field.key_length == length && !memcmp(node->text + field.key_offset, key, length);
+    return key_equals(node->text, field, key, length);
+}
+
+// The decoded key of a field; in the arena when it has escapes.
+static const char *decoded_key(Arena &arena, const Node *node, const Field &field, size_t &length) {
+    const char *key = node->text + field.key_offset;
+    length = field.key_length;
+    if (!field.key_escaped) return key;
+    char *decoded = arena.make<char>(length + 1);
+    if (decoded) length = decode_string(key, length, decoded);
+    return decoded;
+}
+
+static bool build_hash(Arena &arena, Node *node) {
+    uint32_t size = 64;
+    while (size < node->count * 2) size *= 2;
+    node->buckets = arena.make<uint32_t>(size);
+    if (!node->buckets) return false;
+    memset(node->buckets, 0, sizeof(uint32_t) * size);
+    node->bucket_mask = size - 1;
+    for (uint32_t i = 0; i < node->count; i++) {
+        size_t length;
+        const char *key = decoded_key(arena, node, node->fields[i], length);
+        if (!key) return false;
+        uint32_t tag = node->fields[i].tag = key_tag(key, length);
+        uint32_t slot = (tag * 2654435761u >> 7) & node->bucket_mask;
+        while (uint32_t entry = node->buckets[slot]) {
+            const Field &other = node->fields[entry - 1];
+            if (other.tag == tag && same_key(node, other, key, length)) {
+                node->irregular = true;
+                break;
+            }
+            slot = (slot + 1) & node->bucket_mask;
+        }
+        node->buckets[slot] = i + 1;
+    }
+    return true;
+}
+
+bool prepare_keys(Arena &arena, Node *node) {
+    if (node->keys_ready) return true;
+    node->keys_ready = true;
+    if (node->count > hash_threshold) return build_hash(arena, node);
+    uint64_t seen[4] = {};
+    for (uint32_t i = 0; i < node->count; i++) {
+        Field &field = node->fields[i];
+        if (field.key_escaped) node->irregular = true;
+        field.tag = key_tag(node->text + field.key_offset, field.key_length);
+        uint64_t &word = seen[field.tag >> 6 & 3], bit = uint64_t(1) << (field.tag & 63);
+        if (word & bit)
+            for (uint32_t j = 0; j < i; j++)
+                if (node->fields[j].tag == field.tag) node->irregular = true;
+        word |= bit;
+    }
+    return true;
+}
+
+uint32_t find_field(const Node *node, const char *key, size_t length, uint32_t tag) {
+    if (node->buckets) {
+        uint32_t slot = (tag * 2654435761u >> 7) & node->bucket_mask;
+        for (uint32_t entry; (entry = node->buckets[slot]); slot = (slot + 1) & node->bucket_mask) {
+            const Field &field = node->fields[entry - 1];
+            if (field.tag == tag && same_key(node, field, key, length)) return entry - 1;
+        }
+        return not_found;
+    }
+    if (node->irregular) {
+        for (uint32_t i = node->count; i-- > 0;)
+            if (same_key(node, node->fields[i], key, length)) return i;
+        return not_found;
+    }
+    for (uint32_t i = 0; i < node->count; i++)
+        if (node->fields[i].tag == tag && same_key(node, node->fields[i], key, length)) return i;
+    return not_found;
+}
+
+uint32_t find_added(const Node *node, const char *key, size_t length) {
+    for (uint32_t i = 0; i < node->added_count; i++) {
+        const AddedMember &member = node->added[i];
+        if (member.length == length && !memcmp(member.name, key, length)) return i;
+    }
+    return not_found;
+}
+
+bool prepare_values(Arena &arena, Node *node) {
+    if (node->values) return true;
+    uint32_t count = node->count ? node->count : 1;
+    node->values = arena.make<Value>(count);
+    if (!node->values) return false;
+    memset(static_cast<void *>(node->values), 0, sizeof(Value) * count);
+    return true;
+}
+
+void mark_dirty(Node *node) {
+    while (node && !node->dirty) {
+        node->dirty = true;
+        node = node->parent;
+    }
+}
+
+bool set_field(Arena &arena, Node *node, uint32_t index, Value value) {
+    if (!prepare_values(arena, node)) return false;
+    node->values[index] = value;
+    mark_dirty(node);
+    if (!node->irregular) return true;
+    size_t length;
+    const char *key = decoded_key(arena, node, node->fields[index], length);
+    if (!key) return false;
+    for (uint32_t i = 0; i < node->count; i++)
+        if (i != index && same_key(node, node->fields[i], key, length))
+            node->values[i].tag = Value::Tag::deleted;
+    return true;
+}
+
+bool add_member(Arena &arena, Node *node, const char *key, size_t length, Value value) {
+    if (node->added_count == node->added_capacity) {
+        uint32_t capacity = node->added_capacity ? node->added_capacity * 2 : 8;
+        AddedMember *fresh = arena.make<AddedMember>(capacity);
+        if (!fresh) return false;
+        if (node->added_count) memcpy(fresh, node->added, sizeof(AddedMember) * node->added_count);
+        node->added = fresh;
+        node->added_capacity = capacity;
+    }
+    char *name = nullptr;
+    if (key) {
+        name = arena.make<char>(length + 1);
+        if (!name) return false;
+        memcpy(name, key, length);
+    }
+    node->added[node->added_count++] = AddedMember{name, uint32_t(length), value};
+    mark_dirty(node);
+    return true;
+}
+
+}  // namespace tidewheel

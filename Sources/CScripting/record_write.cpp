@@ -1,0 +1,158 @@
+// Splicing: what was not touched is copied in runs, what was is written anew.
+#include <charconv>
+#include <cmath>
+
+#include "internal/record.h"
+
+namespace tidewheel {
+
+static uint64_t needs_escape(uint64_t word) {
+    constexpr uint64_t ones = 0x0101010101010101u, highs = ones << 7;
+    uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+            ((word - ones * 0x20) & ~word)) & highs;
+}
+
+static char *write_escape(char *at, unsigned char c) {
+    static const char digits[] = "0123456789abcdef";
+    *at++ = '\\';
+    switch (c) {
+    case '"': case '\\': *at++ = char(c); return at;
+    case '\n': *at++ = 'n'; return at;
+    case '\t': *at++ = 't'; return at;
+    case '\r': *at++ = 'r'; return at;
+    case '\b': *at++ = 'b'; return at;
+    case '\f': *at++ = 'f'; return at;
+    default:
+        memcpy(at, "u00", 3);
+        at[3] = digits[c >> 4];
+        at[4] = digits[c & 15];
+        return at + 5;
+    }
+}
+
+void write_string(Text &out, const char *text, size_t length) {
+    if (!out.reserve(length * 6 + 16)) return;
+    char *at = out.bytes + out.length;
+    *at++ = '"';
+    size_t i = 0;
+    while (length - i >= 8) {
+        uint64_t word;
+        memcpy(&word, text + i, 8);
+        memcpy(at, &word, 8);
+        uint64_t mask = needs_escape(word);
+        size_t clean = mask ? size_t(__builtin_ctzll(mask)) / 8 : 8;
+        i += clean;
+        at += clean;
+        if (mask) at = write_escape(at, static_cast<unsigned char>(text[i++]));
+    }
+    for (; i < length; i++) {
+        unsigned char c = static_cast<unsigned char>(text[i]);
+        if (c == '"' || c == '\\' || c < 0x20) at = write_escape(at, c);
+        else *at++ = text[i];
+    }
+    *at++ = '"';
+    out.length = size_t(at - out.bytes);
+}
+
+void write_integer(Text &out, int64_t value) {
+    if (!out.reserve(24)) return;
+    auto result = std::to_chars(out.bytes + out.length, out.bytes + out.length + 24, value);
+    out.length = size_t(result.ptr - out.bytes);
+}
+
+// Shortest text that reads back as the same double; a whole one keeps ".0" so that it stays one.
+void write_number(Text &out, double value) {
+    if (!out.reserve(40)) return;
+    char *start = out.bytes + out.length;
+    auto result = std::to_chars(start, start + 32, value);
+    bool whole = true;
+    for (char *c = start; c < result.ptr; c++)
+        if (*c == '.' || *c == 'e') whole = false;
+    if (whole) {
+        *result.ptr++ = '.';
+        *result.ptr++ = '0';
+    }
+    out.length = size_t(result.ptr - out.bytes);
+}
+
+void write_value(Text &out, const Value &value) {
+    switch (value.tag) {
+    case Value::Tag::boolean:
+        value.boolean ? out.append_literal("true") : out.append_literal("false");
+        break;
+    case Value::Tag::integer: write_integer(out, value.integer); break;
+    case Value::Tag::number: write_number(out, value.number); break;
+    case Value::Tag::string: write_string(out, value.text, value.length); break;
+    case Value::Tag::node: write_node(out, value.node); break;
+    default: out.append_literal("null"); break;
+    }
+}
+
+// A run of text that has not been copied yet, and whether a member was already written.
+struct Splice {
+    Text &out;
+    const char *pending = nullptr;
+    bool written = false;
+
+    void flush(const char *until) {
+        if (pending) out.append(pending, size_t(until - pending));
+        pending = nullptr;
+    }
+    void begin_member() {
+        if (written) out.append(',');
+        written = true;
+    }
+};
+
+static void write_members(Splice &splice, const Node *node) {
+    const char *text = node->text;
+    const char *last_end = nullptr;
+    for (uint32_t i = 0; i < node->count; i++) {
+        const Field &field = node->fields[i];
+        const char *start = text + (node->is_array ? field.value_offset : field.key_offset - 1);
+        const char *value = text + field.value_offset, *end = value + field.value_length;
+        Value::Tag tag = node->values ? node->values[i].tag : Value::Tag::none;
+        if (tag == Value::Tag::deleted) {
+            splice.flush(last_end);
+            continue;
+        }
+        if (!splice.pending) {
+            splice.begin_member();
+            splice.pending = start;
+        }
+        bool changed = tag != Value::Tag::none &&
+                       (tag != Value::Tag::node || node->values[i].node->dirty ||
+                        node->values[i].node->text != value);
+        if (changed) {
+            splice.flush(value);
+            write_value(splice.out, node->values[i]);
+            splice.pending = end;
+        }
+        last_end = end;
+    }
+    if (splice.pending) splice.flush(last_end);
+}
+
+void write_node(Text &out, const Node *node) {
+    if (!node->dirty) {
+        out.append(node->text, node->length);
+        return;
+    }
+    out.append(node->is_array ? '[' : '{');
+    Splice splice{out};
+    write_members(splice, node);
+    for (uint32_t i = 0; i < node->added_count; i++) {
+        const AddedMember &member = node->added[i];
+        if (member.value.tag == Value::Tag::deleted) continue;
+        splice.begin_member();
+        if (!node->is_array) {
+            write_string(out, member.name, member.length);
+            out.append(':');
+        }
+        write_value(out, member.value);
+    }
+    out.append(node->is_array ? ']' : '}');
+}
+
+}  // namespace tidewheel

@@ -1,0 +1,104 @@
+internal import Glibc
+internal import Records
+internal import Scripting
+public import Stages
+
+/// Records made by a Lua script: `generate: {script, rate, count, seed}`.
+///
+/// The script defines `generate(i)`, called with 0, 1, 2, …; it returns a record, a list of
+/// records, nil, or a text that is taken as a raw line.
+final class GenerateSource: Source {
+    /// The options of `pipeline.yaml`.
+    struct Options: Sendable {
+        var script: String
+        /// How many calls; nil: without end.
+        var count: UInt64?
+        /// Calls per second; nil: as fast as they are taken.
+        var rate: Double?
+        var seed: UInt64
+    }
+
+    private let options: Options
+    private let name: String
+    private let generator: RuleGenerator
+    private var next: UInt64 = 0
+    private var line: UInt64 = 1
+    private var started: UInt64 = 0
+
+    init(_ options: Options, context: RunContext) throws(ConnectorError) {
+        self.options = options
+        name = context.sourceName
+        let path = context.folder + "/" + options.script
+        guard let text = readWholeFile(path) else {
+            throw ConnectorError("\(options.script): cannot be read; check source.generate.script")
+        }
+        do {
+            generator = try RuleGenerator(file: options.script, text: text)
+        } catch {
+            throw ConnectorError("\(error)")
+        }
+    }
+
+    func read(
+        into batch: Batch, limit: Int, milliseconds: Int
+    ) throws(ConnectorError) -> SourceOutcome {
+        if started == 0 { started = monotonicNanoseconds() }
+        batch.source = name
+        batch.file = options.script
+        batch.position = next
+        batch.line = line
+        let allowed = waitForTurn(milliseconds: milliseconds)
+        var made: UInt64 = 0
+        while made < allowed, batch.bytes.count < limit {
+            if let count = options.count, next >= count { break }
+            do {
+                line += try generator.generate(index: next, seed: options.seed, into: batch)
+            } catch {
+                throw ConnectorError("\(error)")
+            }
+            next += 1
+            made += 1
+        }
+        if !batch.isEmpty { return .records }
+        if let count = options.count, next >= count { return .end }
+        return .nothingYet
+    }
+
+    /// How many calls are due now; sleeps a little when none is.
+    private func waitForTurn(milliseconds: Int) -> UInt64 {
+        guard let rate = options.rate else { return 100_000 }
+        let elapsed = Double(monotonicNanoseconds() - started) / 1e9
+        let due = UInt64(elapsed * rate) + 1
+        if due > next { return due - next }
+        let wait = min(Double(milliseconds) / 1000, (Double(next) / rate) - elapsed)
+        if wait > 0 { usleep(UInt32(wait * 1e6)) }
+        return 0
+    }
+}
+
+private func monotonicNanoseconds() -> UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
+extension SourceKind {
+    /// `generate`: records made by a Lua script.
+    public static let generate = SourceKind(name: "generate") { setting, diagnostics in
+        var reader = SettingReader(setting, what: "source.generate")
+        reader.require("script")
+        let script = reader.string("script")
+        let count = reader.integer("count", in: 1...Int.max)
+        let seed = reader.integer("seed", in: 0...Int.max)
+        let rate = reader.integer("rate", in: 1...1_000_000_000)
+        let found = reader.finish()
+        diagnostics += found
+        guard found.isEmpty, let script else { return nil }
+        let options = GenerateSource.Options(
+            script: script, count: count.map(UInt64.init), rate: rate.map(Double.init),
+            seed: UInt64(seed ?? 0))
+        return { (context: RunContext) throws(ConnectorError) -> any Source in
+            try GenerateSource(options, context: context)
+        }
+    }
+}

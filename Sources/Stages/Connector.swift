@@ -1,0 +1,84 @@
+public import Records
+
+/// What a connector needs to know about the run it is opened for.
+public struct RunContext: Sendable {
+    /// The pipeline folder; relative paths of `pipeline.yaml` start here.
+    public var folder: String
+    /// Read to the end of the input, then stop (`--once`).
+    public var once: Bool
+    /// Files that replace the source's path (`--input`), relative to the current directory.
+    public var inputs: [String]
+    /// The longest record in bytes.
+    public var recordLimit: Int
+    /// The name of the source in `pipeline.yaml`.
+    public var sourceName: String
+
+    /// Creates a context.
+    public init(
+        folder: String, once: Bool, inputs: [String], recordLimit: Int, sourceName: String
+    ) {
+        self.folder = folder
+        self.once = once
+        self.inputs = inputs
+        self.recordLimit = recordLimit
+        self.sourceName = sourceName
+    }
+}
+
+/// A kind of source, as named in `pipeline.yaml`; `check` runs at load time, `open` at start.
+public struct SourceKind: Sendable {
+    /// The key in `source:`, for instance `file`.
+    public var name: String
+    /// Reads the options, reporting every wrong one; returns what opens the source.
+    public var configure:
+        @Sendable (Setting, inout [Diagnostic]) -> (
+            @Sendable (RunContext) throws(ConnectorError) -> any Source
+        )?
+
+    /// Creates a kind.
+    public init(
+        name: String,
+        configure: @escaping @Sendable (Setting, inout [Diagnostic]) -> (
+            @Sendable (RunContext) throws(ConnectorError) -> any Source
+        )?
+    ) {
+        self.name = name
+        self.configure = configure
+    }
+}
+
+/// A kind of sink, as named in `pipeline.yaml`; `configure` runs at load time, `open` at start.
+public struct SinkKind: Sendable {
+    /// The key in a sink, for instance `file`.
+    public var name: String
+    /// Reads the options, reporting every wrong one; returns what opens the sink.
+    public var configure:
+        @Sendable (Setting, inout [Diagnostic]) -> (
+            @Sendable (RunContext) throws(ConnectorError) -> any Sink
+        )?
+
+    /// Creates a kind.
+    public init(
+        name: String,
+        configure: @escaping @Sendable (Setting, inout [Diagnostic]) -> (
+            @Sendable (RunContext) throws(ConnectorError) -> any Sink
+        )?
+    ) {
+        self.name = name
+        self.configure = configure
+    }
+}
+
+/// The sources and sinks that a program wires in; there is no registration behind its back.
+public struct Catalogue: Sendable {
+    /// The kinds of source.
+    public var sources: [SourceKind]
+    /// The kinds of sink.
+    public var sinks: [SinkKind]
+
+    /// Creates a catalogue.
+    public init(sources: [SourceKind], sinks: [SinkKind]) {
+        self.sources = sources
+        self.sinks = sinks
+    }
+}
