@@ -109,14 +109,6 @@ static void push_read_only(lua_State *L, const char *name) {
     lua_remove(L, -2);
 }
 
-static void push_library(lua_State *L, const LibraryFunction *functions) {
-    lua_newtable(L);
-    for (; functions->name; functions++) {
-        lua_pushcfunction(L, functions->function);
-        lua_setfield(L, -2, functions->name);
-    }
-}
-
 static void open_base(lua_State *L, int base) {
     static const char *const allowed[] = {"assert", "error", "ipairs", "next", "pairs", "select",
                                           "tonumber", "tostring", "type"};
@@ -151,21 +143,19 @@ void open_sandbox(lua_State *L, tw_vm *vm) {
     lua_newtable(L);
     int base = lua_gettop(L);
     open_base(L, base);
-    push_library(L, string_library);
+    push_string_library(L);
     lock_strings(L);
     push_read_only(L, "string");
     lua_setfield(L, base, "string");
-    push_library(L, table_library);
+    push_table_library(L);
     push_read_only(L, "table");
     lua_setfield(L, base, "table");
-    push_library(L, math_library);
-    push_math_constants(L);
+    push_math_library(L);
     lua_pushcfunction(L, host_random);
     lua_setfield(L, -2, "random");
     push_read_only(L, "math");
     lua_setfield(L, base, "math");
-    push_library(L, utf8_library);
-    push_utf8_constants(L);
+    push_utf8_library(L);
     push_read_only(L, "utf8");
     lua_setfield(L, base, "utf8");
     open_records(L, vm);

@@ -70,6 +70,8 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
     tw_vm *vm = new tw_vm(*config);
     vm->key = config->key ? config->key : "";
     vm->config.key = vm->key.c_str();
+    vm->rule_set = config->rule_set ? config->rule_set : "";
+    vm->config.rule_set = vm->rule_set.c_str();
     if (vm->config.partitions == 0) vm->config.partitions = 1;
     vm->arena.account = &vm->arena_memory;
     vm->arena_memory.limit = config->script_memory;

@@ -44,5 +44,5 @@ enum Main {
 func writeError(_ text: String) {
     guard !text.isEmpty else { return }
     let line = text.hasSuffix("\n") ? text : text + "\n"
-    Array(line.utf8).withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
+    unsafe Array(line.utf8).withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
 }

@@ -18,7 +18,7 @@ public struct RuleAPIEntry: Sendable, Hashable {
 public enum RuleAPI {
     /// Every name that a rule may use, in the order of the documentation.
     public static let entries: [RuleAPIEntry] = (0..<tw_api_count()).map { index in
-        let entry = tw_api_at(index)
+        let entry = unsafe tw_api_at(index)
         return RuleAPIEntry(
             name: unsafe String(cString: entry.name),
             signature: unsafe String(cString: entry.signature),

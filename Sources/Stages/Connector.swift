@@ -1,5 +1,3 @@
-public import Records
-
 /// What a connector needs to know about the run it is opened for.
 public struct RunContext: Sendable {
     /// The pipeline folder; relative paths of `pipeline.yaml` start here.

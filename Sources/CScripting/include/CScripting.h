@@ -97,7 +97,7 @@ typedef struct {
     size_t state_memory;   // bytes of all keyed state in this VM
     const char *key;       // partition key field, or NULL
     uint32_t partitions;
-    char rule_set[13];
+    const char *rule_set;  // its version, copied
     bool trace;                  // re-run a failing record to show the values at each line
     int64_t now_milliseconds;    // fixed clock for tests; 0: the real one
     void (*log)(void *context, const char *stage, const char *text, size_t length);

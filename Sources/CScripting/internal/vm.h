@@ -173,7 +173,7 @@ struct Call {
 struct tw_vm {
     lua_State *L = nullptr;
     tw_vm_config config{};
-    std::string key;
+    std::string key, rule_set;
     tidewheel::MemoryAccount memory, arena_memory;  // Lua's heap; records and their changes
     tidewheel::Budget budget;
     tidewheel::Arena arena;

@@ -1,0 +1,24 @@
+// Library functions for rules: every loop that a script can make long can be interrupted.
+#pragma once
+#include <lua.hpp>
+
+#include <cstdint>
+
+namespace tidewheel {
+
+struct LibraryFunction {
+    const char *name;
+    lua_CFunction function;
+};
+
+// What replaces Lua's own functions; both end with {nullptr, nullptr}.
+extern const LibraryFunction pattern_functions[];  // find match gmatch gsub rep
+extern const LibraryFunction list_functions[];     // insert remove concat unpack move sort
+
+// Makes string, table, math and utf8 of Lua's functions that are bounded, and of ours.
+void push_string_library(lua_State *L);
+void push_table_library(lua_State *L);
+void push_math_library(lua_State *L);
+void push_utf8_library(lua_State *L);
+
+}  // namespace tidewheel

@@ -1,0 +1,190 @@
+import ArgumentParser
+import Connectors
+import Glibc
+import Pipelines
+import Scripting
+import Stages
+import Synchronization
+
+/// `tidewheel run`: runs a pipeline folder.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a pipeline.")
+
+    @Argument(help: "The pipeline folder.")
+    var folder = "."
+    @Flag(help: "Read to the end of the input, then stop.")
+    var once = false
+    @Option(help: "Read this file instead of the source's path; may be repeated.")
+    var input: [String] = []
+    @Option(help: "The folder of the store.")
+    var data: String?
+    @Option(help: "How many threads run rules.")
+    var workers = 1
+    @Option(help: "Write a summary as JSON to this file when the run ends well.")
+    var summary: String?
+
+    func validate() throws {
+        guard (1...256).contains(workers) else {
+            throw ValidationError("--workers must be from 1 to 256")
+        }
+    }
+
+    func run() throws {
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
+        let plan = try loadPlan(folder)
+        var options = RunOptions()
+        options.once = once
+        options.workers = workers
+        options.inputs = input
+        let pipeline: PipelineRun
+        do {
+            pipeline = try PipelineRun.start(plan, options: options)
+        } catch {
+            throw CommandFailure(exitCode: error.exitCode, text: error.description)
+        }
+        StopSignals.install { pipeline.requestStop() }
+        let progress = isatty(2) == 1 ? ProgressLine(pipeline) : nil
+        let result = pipeline.wait()
+        progress?.finish()
+        switch result {
+        case .failure(let error):
+            throw CommandFailure(exitCode: error.exitCode, text: error.description)
+        case .success(let outcome):
+            if let summary { try writeSummary(outcome.json, to: summary) }
+            if progress != nil { writeError(outcome.line) }
+        }
+    }
+
+    private func writeSummary(_ json: String, to path: String) throws {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
+        let bytes = Array((json + "\n").utf8)
+        guard descriptor >= 0,
+            unsafe bytes.withUnsafeBytes({ unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) })
+                == bytes.count
+        else {
+            let reason = unsafe String(cString: strerror(errno))
+            throw CommandFailure(exitCode: 1, text: "error: \(path): \(reason) (--summary)")
+        }
+        close(descriptor)
+    }
+}
+
+/// Reads a pipeline folder with the standard connectors; failures are one screen, exit code 2.
+func loadPlan(_ folder: String) throws -> Plan {
+    do throws(DiagnosticList) {
+        let definition = try readDefinition(
+            folder: folder, environment: environment(), catalogue: .standard)
+        return try Plan(definition)
+    } catch {
+        throw CommandFailure(exitCode: 2, text: describe(error.findings, in: folder))
+    }
+}
+
+/// Findings with their source lines.
+func describe(_ findings: [Diagnostic], in folder: String) -> String {
+    var cache: [String: [Substring]] = [:]
+    return render(findings) { file, line in
+        if cache[file] == nil {
+            let bytes = readWholeFile(file.hasPrefix("/") ? file : folder + "/" + file) ?? []
+            cache[file] = String(decoding: bytes, as: UTF8.self)
+                .split(separator: "\n", omittingEmptySubsequences: false)
+        }
+        guard let lines = cache[file], line >= 1, line <= lines.count else { return nil }
+        return String(lines[line - 1])
+    }
+}
+
+/// The environment's variables.
+func environment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var index = 0
+    while let entry = unsafe environ[index] {
+        let text = unsafe String(cString: entry)
+        if let sign = text.firstIndex(of: "=") {
+            variables[String(text[..<sign])] = String(text[text.index(after: sign)...])
+        }
+        index += 1
+    }
+    return variables
+}
+
+/// SIGTERM and SIGINT end the run in order; a second one ends the process at once.
+enum StopSignals {
+    private static let count = Atomic<Int>(0)
+    /// The end of a pipe that wakes the thread below; a handler may do no more than write to it.
+    private static let wake = Atomic<Int>(-1)
+
+    static func install(_ stop: @escaping @Sendable () -> Void) {
+        var ends: [Int32] = [0, 0]
+        guard unsafe pipe(&ends) == 0 else { return }
+        let receiver = ends[0]
+        wake.store(Int(ends[1]), ordering: .relaxed)
+        for number in [SIGTERM, SIGINT] {
+            signal(number) { _ in
+                if StopSignals.count.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
+                var byte: UInt8 = 0
+                unsafe write(Int32(StopSignals.wake.load(ordering: .relaxed)), &byte, 1)
+            }
+        }
+        startThread {
+            var byte: UInt8 = 0
+            while unsafe read(receiver, &byte, 1) < 0 && errno == EINTR {}
+            stop()
+        }
+    }
+}
+
+/// Runs `body` on a thread that nobody waits for.
+func startThread(_ body: @escaping @Sendable () -> Void) {
+    final class Box {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+    var thread = pthread_t()
+    let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
+    unsafe pthread_create(
+        &thread, nil,
+        { context in
+            if let context = unsafe context {
+                unsafe Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+            }
+            return nil
+        }, box)
+    pthread_detach(thread)
+}
+
+/// A line on the terminal that shows how far a run is.
+final class ProgressLine: Sendable {
+    private let isOver = Atomic<Bool>(false)
+
+    init(_ pipeline: PipelineRun) {
+        startThread { [self] in
+            while !isOver.load(ordering: .relaxed) {
+                usleep(200_000)
+                if isOver.load(ordering: .relaxed) { break }
+                let now = pipeline.progress
+                let text = "read \(now.read)  delivered \(now.delivered)  dead \(now.deadLetters)"
+                let bytes = Array("\r\u{1B}[K\(text)".utf8)
+                unsafe bytes.withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
+            }
+        }
+    }
+
+    func finish() {
+        isOver.store(true, ordering: .relaxed)
+        let bytes = Array("\r\u{1B}[K".utf8)
+        unsafe bytes.withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
+    }
+}
+
+extension Summary {
+    /// The summary in one line for a person.
+    var line: String {
+        let sinks = delivered.map { "\($0.sink) \($0.rows)" }.joined(separator: ", ")
+        let dropped = counts.dropped.values.reduce(0, +)
+        return "read \(read), delivered \(sinks), dropped \(dropped), "
+            + "dead letters \(counts.deadLetters), \(seconds) s, rule set \(ruleSet)"
+    }
+}

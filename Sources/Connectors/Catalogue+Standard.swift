@@ -1,0 +1,7 @@
+public import Stages
+
+extension Catalogue {
+    /// Every connector of this version.
+    public static let standard = Catalogue(
+        sources: [.file, .generate], sinks: [.file, .stdout, .null])
+}

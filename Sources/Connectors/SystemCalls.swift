@@ -1,0 +1,70 @@
+internal import Glibc
+internal import Stages
+
+/// The system's words for an error number, in lower case like the rest of our messages.
+func systemText(_ code: Int32) -> String {
+    guard let text = unsafe strerror(code) else { return "error \(code)" }
+    let words = unsafe String(cString: text)
+    return words.prefix(1).lowercased() + words.dropFirst()
+}
+
+/// A relative path starts at `folder`.
+func resolve(_ path: String, in folder: String) -> String {
+    path.hasPrefix("/") || folder.isEmpty ? path : folder + "/" + path
+}
+
+/// What kind of thing is at a path, or nil when there is nothing.
+func fileType(_ path: String) -> mode_t? {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+}
+
+/// Opens for reading; a directory is refused, since reading one fails in a less telling way.
+func openForReading(_ path: String, shown: String) throws(ConnectorError) -> Int32 {
+    if fileType(path) == S_IFDIR {
+        throw ConnectorError("\(shown): is a directory, not a file; check source.file.path")
+    }
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 {
+        throw ConnectorError("\(shown): \(systemText(errno)); check source.file.path")
+    }
+    return descriptor
+}
+
+/// Writes everything, however often the system takes only a part.
+func writeAll(
+    _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, shown: String
+) throws(ConnectorError) {
+    var rest = unsafe bytes[...]
+    while unsafe !rest.isEmpty {
+        let slice = unsafe UnsafeRawBufferPointer(rebasing: rest)
+        let count = unsafe Glibc.write(descriptor, slice.baseAddress, slice.count)
+        if count < 0 {
+            if errno == EINTR || errno == EAGAIN { continue }
+            throw ConnectorError("\(shown): \(systemText(errno))")
+        }
+        unsafe rest = rest.dropFirst(count)
+    }
+}
+
+/// All bytes of a file, or nil when it cannot be read.
+func readWholeFile(_ path: String) -> [UInt8]? {
+    guard let descriptor = try? openForReading(path, shown: path) else { return nil }
+    defer { close(descriptor) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    var bytes: [UInt8] = []
+    while true {
+        let count = unsafe buffer.withUnsafeMutableBytes {
+            unsafe Glibc.read(descriptor, $0.baseAddress, $0.count)
+        }
+        if count < 0 { return nil }
+        if count == 0 { return bytes }
+        bytes += buffer[..<count]
+    }
+}
+
+/// Waits until there is something to read; false when the time is over or a signal came.
+func waitReadable(_ descriptor: Int32, milliseconds: Int) -> Bool {
+    var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&request, 1, Int32(milliseconds)) > 0
+}

@@ -1,0 +1,76 @@
+internal import Glibc
+
+/// A bounded hand-over between threads: a full one makes the sender wait, which is back-pressure.
+@safe
+final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is under `mutex`.
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let notEmpty: UnsafeMutablePointer<pthread_cond_t>
+    private let notFull: UnsafeMutablePointer<pthread_cond_t>
+    private let capacity: Int
+    private var elements: [Element] = []
+    private var isClosed = false
+
+    /// Creates a channel for up to `capacity` elements.
+    init(capacity: Int) {
+        precondition(capacity > 0, "a channel needs room for at least one element")
+        self.capacity = capacity
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe notEmpty = .allocate(capacity: 1)
+        unsafe notFull = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(notEmpty, nil)
+        unsafe pthread_cond_init(notFull, nil)
+        elements.reserveCapacity(capacity)
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(notEmpty)
+        unsafe pthread_cond_destroy(notFull)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe mutex.deallocate()
+        unsafe notEmpty.deallocate()
+        unsafe notFull.deallocate()
+    }
+
+    /// Hands an element over; waits while the channel is full. False when it is closed.
+    @discardableResult
+    func send(_ element: Element) -> Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        while elements.count >= capacity && !isClosed { unsafe pthread_cond_wait(notFull, mutex) }
+        guard !isClosed else { return false }
+        elements.append(element)
+        unsafe pthread_cond_signal(notEmpty)
+        return true
+    }
+
+    /// The next element; waits while there is none. Nil when it is closed and empty.
+    func receive() -> Element? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        while elements.isEmpty && !isClosed { unsafe pthread_cond_wait(notEmpty, mutex) }
+        return takeFirst()
+    }
+
+    /// The next element if there is one now.
+    func tryReceive() -> Element? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return takeFirst()
+    }
+
+    /// Nothing more will be sent; what is there can still be received.
+    func close() {
+        unsafe pthread_mutex_lock(mutex)
+        isClosed = true
+        unsafe pthread_cond_broadcast(notEmpty)
+        unsafe pthread_cond_broadcast(notFull)
+        unsafe pthread_mutex_unlock(mutex)
+    }
+
+    private func takeFirst() -> Element? {
+        guard !elements.isEmpty else { return nil }
+        unsafe pthread_cond_signal(notFull)
+        return elements.removeFirst()
+    }
+}

@@ -1,0 +1,135 @@
+public import Scripting
+public import Stages
+
+/// A whole `pipeline.yaml` as values; everything in it has been checked.
+public struct Definition: Sendable {
+    /// The pipeline's name.
+    public var name = "pipeline"
+    /// Where it lives; relative paths start here.
+    public var folder: String
+    /// The source's name, its opener, and its place.
+    public var source: SourceDefinition?
+    /// The field whose value chooses the partition.
+    public var key: String?
+    /// How many partitions there are.
+    public var partitions = 16
+    /// The lookup tables.
+    public var lookups: [LookupDefinition] = []
+    /// The stages in the order written.
+    public var stages: [StageDefinition] = []
+    /// The sinks in the order written.
+    public var sinks: [SinkDefinition] = []
+    /// What a script, a record and all state may take.
+    public var limits = Limits()
+    /// When outputs become visible.
+    public var commit = Commit()
+}
+
+/// What scripts and records may take.
+public struct Limits: Sendable {
+    /// Bytes for the scripts of one worker.
+    public var scriptMemory = 64 << 20
+    /// Bytes of one record.
+    public var record = 16 << 20
+    /// Nesting of one record.
+    public var depth = 1000
+    /// Bytes of all keyed state.
+    public var stateMemory = 4 << 30
+}
+
+/// When outputs become visible.
+public struct Commit: Sendable {
+    /// At the latest after this many records.
+    public var records = 5000
+    /// At the latest after this many nanoseconds.
+    public var everyNanoseconds: Int64 = 200_000_000
+}
+
+/// Where records come from.
+public struct SourceDefinition: Sendable {
+    /// Its name: `source`, or its key under `sources`.
+    public var name: String
+    /// Opens it; nil when its options are wrong.
+    public var open: @Sendable (RunContext) throws(ConnectorError) -> any Source
+    /// Its place in the file.
+    public var location: Location
+
+    /// Creates a source.
+    public init(
+        name: String, location: Location,
+        open: @escaping @Sendable (RunContext) throws(ConnectorError) -> any Source
+    ) {
+        self.name = name
+        self.location = location
+        self.open = open
+    }
+}
+
+/// A table for `lookup`.
+public struct LookupDefinition: Sendable {
+    /// The name that rules use.
+    public var name: String
+    /// The file, relative to the folder.
+    public var path: String
+    /// The column or field that is the key.
+    public var key: String
+    /// How often the file is looked at, in nanoseconds.
+    public var refreshNanoseconds: Int64
+    /// Its place in the file.
+    public var location: Location
+}
+
+/// Where records of a stage or sink come from.
+public enum Origin: Sendable, Hashable {
+    /// The pipeline's source.
+    case source
+    /// All dead letters.
+    case deadLetters
+    /// A stage by its index; `output` is nil for the main one.
+    case stage(Int, output: String?)
+}
+
+/// What a stage does.
+@safe
+public enum StageWork: Sendable {
+    /// A schema, a rule file, or both, in this order.
+    case files(schema: FileReference?, rule: FileReference?)
+    /// A closure of the program that embeds the engine.
+    case native(NativeStage)
+}
+
+/// A file that `pipeline.yaml` names.
+public struct FileReference: Sendable {
+    /// The path relative to the folder.
+    public var path: String
+    /// Where it is named.
+    public var location: Location
+}
+
+/// One stage.
+public struct StageDefinition: Sendable {
+    /// Its name.
+    public var name: String
+    /// What it does.
+    public var work: StageWork
+    /// Where its records come from.
+    public var from: Origin
+    /// Where `from` stands, for findings about it.
+    public var fromLocation: Location
+    /// CPU nanoseconds that one call may take.
+    public var budgetNanoseconds: Int64 = 100_000_000
+    /// Its place in the file.
+    public var location: Location
+}
+
+/// One sink.
+public struct SinkDefinition: Sendable {
+    /// Its name in the summary.
+    public var name: String
+    /// Where its rows come from.
+    public var from: Origin
+    /// Where `from` stands.
+    public var fromLocation: Location
+    /// Opens it.
+    public var open: @Sendable (RunContext) throws(ConnectorError) -> any Sink
+}

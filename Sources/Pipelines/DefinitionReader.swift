@@ -1,0 +1,201 @@
+internal import Glibc
+public import Stages
+
+/// Several findings that keep a pipeline from being read.
+public struct DiagnosticList: Error, Sendable {
+    /// All of them.
+    public var findings: [Diagnostic]
+}
+
+/// Reads and checks `FOLDER/pipeline.yaml`; everything wrong is reported, not only the first.
+public func readDefinition(
+    folder: String, environment: [String: String], catalogue: Catalogue
+) throws(DiagnosticList) -> Definition {
+    let file = "pipeline.yaml"
+    let start = Location(file: file, line: 1, column: 1)
+    guard isFolder(folder) else {
+        let what = exists(folder) ? "is not a folder" : "no such folder"
+        throw DiagnosticList(findings: [
+            Diagnostic(at: start, "\(folder): \(what); name the folder that holds pipeline.yaml")
+        ])
+    }
+    guard !isFolder(folder + "/" + file), let bytes = readFile(folder + "/" + file) else {
+        throw DiagnosticList(findings: [
+            Diagnostic(
+                at: start,
+                "\(folder) has no readable pipeline.yaml; `tidewheel new` makes one that runs")
+        ])
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw DiagnosticList(findings: [Diagnostic(at: start, "the file is not valid UTF-8")])
+    }
+    var yaml = YAMLReader(file: file)
+    guard let root = yaml.read(text) else { throw DiagnosticList(findings: yaml.findings) }
+    var substitution = Substitution(environment: environment)
+    let settings = substitution.apply(to: root)
+    var reader = DefinitionReader(folder: folder, catalogue: catalogue)
+    reader.read(settings)
+    let findings = yaml.findings + substitution.findings + reader.findings
+    guard findings.isEmpty else { throw DiagnosticList(findings: findings) }
+    return reader.definition
+}
+
+/// Turns settings into a definition, section by section.
+struct DefinitionReader {
+    let catalogue: Catalogue
+    var definition: Definition
+    var findings: [Diagnostic] = []
+    var sinkPaths: [String] = []
+
+    init(folder: String, catalogue: Catalogue) {
+        self.catalogue = catalogue
+        definition = Definition(folder: folder)
+    }
+
+    mutating func read(_ root: Setting) {
+        var reader = SettingReader(root, what: "pipeline.yaml")
+        definition.name = reader.string("name") ?? "pipeline"
+        definition.key = reader.string("key")
+        definition.partitions = reader.integer("partitions", in: 1...32768) ?? 16
+        readSource(&reader)
+        readLookups(reader.setting("lookups"))
+        readStages(reader.setting("stages"))
+        readSinks(reader.setting("sinks"), in: &reader)
+        readLimits(reader.setting("limits"))
+        readCommit(reader.setting("commit"))
+        refuseLaterKeys(&reader)
+        findings += reader.finish()
+    }
+
+    /// Keys of the design that this version does not carry out: better refused than ignored.
+    private mutating func refuseLaterKeys(_ reader: inout SettingReader) {
+        for key in [
+            "queues", "handlers", "delivery", "checkpoint", "reload", "store", "time",
+        ] where reader.setting(key) != nil {
+            reader.reportKey(key, "\"\(key)\" is not in this version yet; remove it")
+        }
+    }
+
+    private mutating func readSource(_ reader: inout SettingReader) {
+        let single = reader.setting("source")
+        let several = reader.setting("sources")
+        if let single {
+            if several != nil { reader.reportKey("sources", "give source or sources, not both") }
+            readSource(single, name: "source")
+        } else if let several {
+            guard case .mapping(let entries) = several.content, let first = entries.first else {
+                findings.append(Diagnostic(at: several.location, "\"sources\" must map names"))
+                return
+            }
+            if entries.count > 1 {
+                findings.append(
+                    Diagnostic(
+                        at: entries[1].location, "several sources are not in this version yet"))
+            }
+            readSource(first.value, name: first.key)
+        } else {
+            reader.require("source")
+        }
+    }
+
+    private mutating func readSource(_ setting: Setting, name: String) {
+        let names = catalogue.sources.map(\.name)
+        guard let entry = connector(setting, what: "source", kinds: names, others: []),
+            let kind = catalogue.sources.first(where: { $0.name == entry.key })
+        else { return }
+        if let open = kind.configure(entry.value, &findings) {
+            definition.source = SourceDefinition(name: name, location: entry.location, open: open)
+        }
+    }
+
+    /// The one key of a mapping that names a connector.
+    mutating func connector(
+        _ setting: Setting, what: String, kinds: [String], others: [String]
+    ) -> Setting.Entry? {
+        guard case .mapping(let entries) = setting.content else {
+            findings.append(
+                Diagnostic(at: setting.location, "\(what) must be a mapping, such as {file: …}"))
+            return nil
+        }
+        var found: Setting.Entry?
+        for entry in entries where !others.contains(entry.key) {
+            guard kinds.contains(entry.key) else {
+                let hint = suggestion(for: entry.key, among: kinds + others)
+                findings.append(
+                    Diagnostic(at: entry.location, "unknown key \"\(entry.key)\" in \(what)\(hint)"))
+                continue
+            }
+            if found != nil {
+                findings.append(
+                    Diagnostic(at: entry.location, "\(what) names two connectors; one is allowed"))
+            }
+            found = found ?? entry
+        }
+        let unknown = entries.contains { !others.contains($0.key) && !kinds.contains($0.key) }
+        if found == nil, !unknown {
+            findings.append(
+                Diagnostic(
+                    at: setting.location,
+                    "\(what) names no connector: one of \(kinds.joined(separator: ", "))"))
+        }
+        return found
+    }
+
+    private mutating func readLookups(_ setting: Setting?) {
+        guard let setting else { return }
+        guard case .mapping(let entries) = setting.content else {
+            findings.append(Diagnostic(at: setting.location, "\"lookups\" must map names to files"))
+            return
+        }
+        for entry in entries {
+            var reader = SettingReader(entry.value, what: "lookups.\(entry.key)")
+            reader.require("file")
+            reader.require("key")
+            let path = reader.string("file")
+            let key = reader.string("key")
+            let refresh = reader.nanoseconds("refresh") ?? 60_000_000_000
+            if let path { checkFile(path, at: reader.location(of: "file")) }
+            if let path, let key {
+                definition.lookups.append(
+                    LookupDefinition(
+                        name: entry.key, path: path, key: key, refreshNanoseconds: refresh,
+                        location: reader.location(of: "file")))
+            }
+            findings += reader.finish()
+        }
+    }
+
+    private mutating func readLimits(_ setting: Setting?) {
+        guard let setting else { return }
+        var reader = SettingReader(setting, what: "limits")
+        let defaults = definition.limits
+        definition.limits.scriptMemory = reader.bytes("script_memory") ?? defaults.scriptMemory
+        definition.limits.record = reader.bytes("record") ?? defaults.record
+        definition.limits.depth = reader.integer("depth", in: 1...100_000) ?? defaults.depth
+        definition.limits.stateMemory = reader.bytes("state_memory") ?? defaults.stateMemory
+        if definition.limits.record > 1 << 30 {
+            reader.report("record", "\"record\" can be 1GiB at most")
+        }
+        findings += reader.finish()
+    }
+
+    private mutating func readCommit(_ setting: Setting?) {
+        guard let setting else { return }
+        var reader = SettingReader(setting, what: "commit")
+        definition.commit.records = reader.integer("records", in: 1...10_000_000) ?? 5000
+        definition.commit.everyNanoseconds = reader.nanoseconds("every") ?? 200_000_000
+        findings += reader.finish()
+    }
+
+    /// Reports a file that is not there, at the place that names it.
+    mutating func checkFile(_ path: String, at location: Location) {
+        let full = resolve(path, in: definition.folder)
+        if isFolder(full) {
+            findings.append(Diagnostic(at: location, "\(path): is a directory, not a file"))
+        } else if !exists(full) {
+            findings.append(Diagnostic(at: location, "\(path): no such file"))
+        } else if unsafe access(full, R_OK) != 0 {
+            findings.append(Diagnostic(at: location, "\(path): cannot be read (permission denied)"))
+        }
+    }
+}

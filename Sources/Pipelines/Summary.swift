@@ -1,0 +1,74 @@
+internal import Glibc
+internal import Records
+public import Scripting
+
+/// What a run did, as `--summary` writes it.
+public struct Summary: Sendable {
+    /// The pipeline's name.
+    public var name = ""
+    /// Records of the source, malformed ones too.
+    public var read = 0
+    /// Rows by sink.
+    public var delivered: [(sink: String, rows: Int)] = []
+    /// What the rules counted.
+    public var counts = RuleCounts()
+    /// From start to end.
+    public var seconds = 0.0
+    /// CPU of all threads.
+    public var cpuSeconds = 0.0
+    /// The most memory there ever was, in bytes.
+    public var peakMemoryBytes = 0
+    /// The version of the rule set.
+    public var ruleSet = ""
+
+    /// Adds what the system says about this process.
+    mutating func addUsage() {
+        var usage = rusage()
+        unsafe getrusage(0 /* RUSAGE_SELF */, &usage)
+        let micros =
+            (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000 + usage.ru_utime.tv_usec
+            + usage.ru_stime.tv_usec
+        cpuSeconds = Double(micros) / 1e6
+        peakMemoryBytes = usage.ru_maxrss * 1024
+    }
+
+    /// The summary as JSON.
+    public var json: String {
+        func object(_ counts: [String: Int]) -> Value {
+            .object(counts.sorted { $0.key < $1.key }.map { Field($0.key, .integer(Int64($0.value))) })
+        }
+        let metrics = counts.metrics.sorted { $0.key < $1.key }.map {
+            Field($0.key, $0.value == $0.value.rounded() && abs($0.value) < 1e15
+                ? .integer(Int64($0.value)) : .number($0.value))
+        }
+        let fields: [Field] = [
+            Field("name", .string(name)), Field("rule_set", .string(ruleSet)),
+            Field("read", .integer(Int64(read))), Field("emitted", .integer(Int64(counts.extra))),
+            Field("delivered", .object(delivered.map { Field($0.sink, .integer(Int64($0.rows))) })),
+            Field("dropped", object(counts.dropped)),
+            Field("dead_letters", .integer(Int64(counts.deadLetters))),
+            Field("dead_letters_by_stage", object(counts.deadByStage)), Field("late", .integer(0)),
+            Field("metrics", .object(metrics)),
+            Field("state_keys", .integer(Int64(counts.stateKeys))),
+            Field("state_bytes", .integer(Int64(counts.stateBytes))),
+            Field("seconds", .number((seconds * 1000).rounded() / 1000)),
+            Field("cpu_seconds", .number((cpuSeconds * 1000).rounded() / 1000)),
+            Field("peak_memory_bytes", .integer(Int64(peakMemoryBytes))),
+        ]
+        return String(decoding: Value.object(fields).json, as: UTF8.self)
+    }
+}
+
+extension RuleCounts {
+    /// Adds what another worker has counted.
+    mutating func add(_ other: RuleCounts) {
+        read += other.read
+        deadLetters += other.deadLetters
+        extra += other.extra
+        stateKeys += other.stateKeys
+        stateBytes += other.stateBytes
+        dropped.merge(other.dropped, uniquingKeysWith: +)
+        deadByStage.merge(other.deadByStage, uniquingKeysWith: +)
+        metrics.merge(other.metrics, uniquingKeysWith: +)
+    }
+}
