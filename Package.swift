@@ -38,6 +38,23 @@ let package = Package(
                 "Connectors", "Pipelines", "Records", "Scripting", "Stages", "Tidewheel",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .executableTarget(
+            name: "embedded", dependencies: ["Tidewheel"], path: "examples/embedded",
+            exclude: ["pipeline", "README.md", "expected"]),
+        .target(name: "TestKit", path: "Sources/TestKit"),
+        .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),
+        .testTarget(name: "ScriptingTests", dependencies: ["Records", "Scripting", "TestKit"]),
+        .testTarget(name: "StagesTests", dependencies: ["Stages"]),
+        .testTarget(
+            name: "ConnectorsTests", dependencies: ["Connectors", "Records", "Stages", "TestKit"]),
+        .testTarget(
+            name: "PipelinesTests",
+            dependencies: ["Connectors", "Pipelines", "Records", "Scripting", "Stages", "TestKit"]),
+        .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["TestKit"]),
+        .testTarget(name: "TestKitTests", dependencies: ["TestKit"]),
+        .testTarget(name: "TidyTests"),
+        .testTarget(name: "EndToEndTests", dependencies: ["Records", "TestKit"]),
     ],
     cxxLanguageStandard: .cxx20
 )

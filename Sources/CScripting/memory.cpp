@@ -22,6 +22,27 @@ bool tw_buffer::grow(size_t additional) {
 
 namespace tidewheel {
 
+static constexpr size_t slab_size = 16 << 10;
+
+void *BlockPool::refill(size_t list) {
+    char *slab = static_cast<char *>(malloc(slab_size));
+    if (!slab) return nullptr;
+    Block *header = reinterpret_cast<Block *>(slab);
+    header->next = slabs;
+    slabs = header;
+    size_t size = list * step;
+    for (char *at = slab + step + size; at + size <= slab + slab_size; at += size) give(at, size);
+    return slab + step;
+}
+
+void BlockPool::destroy() {
+    while (slabs) {
+        Block *next = slabs->next;
+        free(slabs);
+        slabs = next;
+    }
+}
+
 void *Arena::allocate_chunk(size_t size) {
     size_t wanted = size + sizeof(Chunk) > chunk_size ? size + sizeof(Chunk) : chunk_size;
     if (account && account->used + wanted > account->limit) return nullptr;
@@ -61,6 +82,12 @@ void Arena::destroy() {
 }
 
 }  // namespace tidewheel
+
+size_t tw_count_newlines(const uint8_t *bytes, size_t length) {
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++) count += bytes[i] == '\n';
+    return count;
+}
 
 tw_buffer *tw_buffer_create(void) { return new tw_buffer; }
 

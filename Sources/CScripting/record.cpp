@@ -94,12 +94,11 @@ bool prepare_keys(Arena &arena, Node *node) {
     if (node->keys_ready) return true;
     node->keys_ready = true;
     if (node->count > hash_threshold) return build_hash(arena, node);
-    uint64_t seen[4] = {};
     for (uint32_t i = 0; i < node->count; i++) {
         Field &field = node->fields[i];
         if (field.key_escaped) node->irregular = true;
         field.tag = key_tag(node->text + field.key_offset, field.key_length);
-        uint64_t &word = seen[field.tag >> 6 & 3], bit = uint64_t(1) << (field.tag & 63);
+        uint64_t &word = node->seen[field.tag >> 6 & 3], bit = uint64_t(1) << (field.tag & 63);
         if (word & bit)
             for (uint32_t j = 0; j < i; j++)
                 if (node->fields[j].tag == field.tag) node->irregular = true;
@@ -122,6 +121,7 @@ uint32_t find_field(const Node *node, const char *key, size_t length, uint32_t t
             if (same_key(node, node->fields[i], key, length)) return i;
         return not_found;
     }
+    if (!(node->seen[tag >> 6 & 3] >> (tag & 63) & 1)) return not_found;
     for (uint32_t i = 0; i < node->count; i++)
         if (node->fields[i].tag == tag && same_key(node, node->fields[i], key, length)) return i;
     return not_found;

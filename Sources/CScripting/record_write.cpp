@@ -61,8 +61,34 @@ void write_integer(Text &out, int64_t value) {
     out.length = size_t(result.ptr - out.bytes);
 }
 
+// Numbers of up to 15 digits with few decimals, the usual ones: the smallest power of ten that
+// makes them whole gives the shortest text. False when the number is not of that kind.
+static bool write_short_number(Text &out, double value) {
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
+    double magnitude = std::fabs(value);
+    if (!(magnitude < 1e8) || (magnitude < 1e-3 && magnitude != 0) || std::signbit(value))
+        return false;
+    for (int digits = 0; digits < 8; digits++) {
+        double scaled = magnitude * powers[digits];
+        uint64_t whole = uint64_t(scaled + 0.5);
+        if (double(whole) / powers[digits] != magnitude) continue;
+        uint64_t power = uint64_t(powers[digits]);
+        write_integer(out, int64_t(whole / power));
+        if (!out.reserve(16)) return true;
+        char *at = out.bytes + out.length;
+        *at++ = '.';
+        uint64_t rest = whole % power;
+        for (int i = digits; i-- > 0; rest /= 10) at[i] = char('0' + rest % 10);
+        if (digits == 0) *at = '0';
+        out.length += size_t(1 + (digits ? digits : 1));
+        return true;
+    }
+    return false;
+}
+
 // Shortest text that reads back as the same double; a whole one keeps ".0" so that it stays one.
 void write_number(Text &out, double value) {
+    if (write_short_number(out, value)) return;
     if (!out.reserve(40)) return;
     char *start = out.bytes + out.length;
     auto result = std::to_chars(start, start + 32, value);

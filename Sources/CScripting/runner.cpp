@@ -461,6 +461,9 @@ static void visit(Visitor &visitor) {
         vm->now_milliseconds = int64_t(time.tv_sec) * 1000 + time.tv_nsec / 1'000'000;
     }
     visitor.batch->entry_count ? visit_entries(visitor) : visit_lines(visitor);
+    // A small heap is collected rarely: marking the libraries again and again would cost more
+    // than the garbage of a few hundred records.
+    lua_gc(vm->L, LUA_GCSETPAUSE, vm->memory.used < (1 << 20) ? 1000 : 200);
 }
 
 }  // namespace tidewheel

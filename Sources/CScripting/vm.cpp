@@ -8,16 +8,33 @@
 
 namespace tidewheel {
 
+static void release(tw_vm *vm, void *block, size_t size) {
+    if (size <= BlockPool::largest && size) vm->blocks.give(block, size);
+    else free(block);
+}
+
+static void *resize(tw_vm *vm, void *block, size_t old_size, size_t new_size) {
+    if (old_size > BlockPool::largest && new_size > BlockPool::largest)
+        return realloc(block, new_size);
+    void *moved = new_size <= BlockPool::largest ? vm->blocks.take(new_size) : malloc(new_size);
+    if (!moved || !block) return moved;
+    memcpy(moved, block, old_size < new_size ? old_size : new_size);
+    release(vm, block, old_size);
+    return moved;
+}
+
+// Lua's allocator: counts every byte, and says no at the limit (but never to shrinking).
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
-    MemoryAccount &account = *static_cast<MemoryAccount *>(context);
+    tw_vm *vm = static_cast<tw_vm *>(context);
+    MemoryAccount &account = vm->memory;
     if (!block) old_size = 0;
     if (new_size == 0) {
-        free(block);
+        if (block) release(vm, block, old_size);
         account.used -= old_size;
         return nullptr;
     }
     if (new_size > old_size && account.used + (new_size - old_size) > account.limit) return nullptr;
-    void *moved = realloc(block, new_size);
+    void *moved = resize(vm, block, old_size, new_size);
     if (!moved) return new_size <= old_size ? block : nullptr;
     account.used += new_size - old_size;
     return moved;
@@ -78,7 +95,7 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
     // Text made for a record is bounded like its memory, with room for the record itself.
     vm->scratch.limit = config->script_memory + config->record_limit;
     vm->source_output.name = "source";
-    vm->L = lua_newstate(allocate, &vm->memory);
+    vm->L = lua_newstate(allocate, vm);
     if (!vm->L || !start_timer(vm)) {
         set_error(status, TW_ERROR, vm->L ? "cannot create a timer for the time budget of rules"
                                           : "out of memory for a Lua state");
@@ -102,6 +119,7 @@ void tw_vm_destroy(tw_vm *vm) {
     if (vm->L) lua_close(vm->L);
     for (auto &[name, lookup] : vm->lookups) tw_lookup_release(lookup);
     vm->arena.destroy();
+    vm->blocks.destroy();
     for (Text *text : {&vm->scratch, &vm->letter, &vm->error_text}) free(text->bytes);
     for (FieldList *list : {&vm->fields, &vm->nested_fields, &vm->letter_fields}) free(list->items);
     delete vm;

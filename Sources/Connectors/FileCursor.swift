@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Records
+internal import Scripting
 internal import Stages
 
 /// Where reading stands in one file: what was read but not yet delivered, and its place.
@@ -194,7 +195,5 @@ final class FileCursor {
 
 /// How many lines end in these bytes.
 func countNewlines(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-    var count: UInt64 = 0
-    for index in 0..<bytes.count where unsafe bytes[index] == 0x0A { count += 1 }
-    return count
+    UInt64(unsafe newlineCount(of: bytes))
 }

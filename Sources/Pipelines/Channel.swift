@@ -2,7 +2,7 @@ internal import Glibc
 
 /// A bounded hand-over between threads: a full one makes the sender wait, which is back-pressure.
 @safe
-final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is under `mutex`.
+package final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is under `mutex`.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let notEmpty: UnsafeMutablePointer<pthread_cond_t>
     private let notFull: UnsafeMutablePointer<pthread_cond_t>
@@ -11,7 +11,7 @@ final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is u
     private var isClosed = false
 
     /// Creates a channel for up to `capacity` elements.
-    init(capacity: Int) {
+    package init(capacity: Int) {
         precondition(capacity > 0, "a channel needs room for at least one element")
         self.capacity = capacity
         unsafe mutex = .allocate(capacity: 1)
@@ -34,7 +34,7 @@ final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is u
 
     /// Hands an element over; waits while the channel is full. False when it is closed.
     @discardableResult
-    func send(_ element: Element) -> Bool {
+    package func send(_ element: Element) -> Bool {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         while elements.count >= capacity && !isClosed { unsafe pthread_cond_wait(notFull, mutex) }
@@ -45,22 +45,44 @@ final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is u
     }
 
     /// The next element; waits while there is none. Nil when it is closed and empty.
-    func receive() -> Element? {
+    package func receive() -> Element? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         while elements.isEmpty && !isClosed { unsafe pthread_cond_wait(notEmpty, mutex) }
         return takeFirst()
     }
 
+    /// The next element, or nil when none came within the time; `isFinished` tells the end.
+    package func receive(milliseconds: Int) -> Element? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        var until = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &until)
+        let nanoseconds = until.tv_nsec + (milliseconds % 1000) * 1_000_000
+        until.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        until.tv_nsec = nanoseconds % 1_000_000_000
+        while elements.isEmpty && !isClosed {
+            if unsafe pthread_cond_timedwait(notEmpty, mutex, &until) == ETIMEDOUT { break }
+        }
+        return takeFirst()
+    }
+
+    /// True when it is closed and everything was received.
+    package var isFinished: Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return isClosed && elements.isEmpty
+    }
+
     /// The next element if there is one now.
-    func tryReceive() -> Element? {
+    package func tryReceive() -> Element? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         return takeFirst()
     }
 
     /// Nothing more will be sent; what is there can still be received.
-    func close() {
+    package func close() {
         unsafe pthread_mutex_lock(mutex)
         isClosed = true
         unsafe pthread_cond_broadcast(notEmpty)

@@ -120,6 +120,19 @@ public struct StageDefinition: Sendable {
     public var budgetNanoseconds: Int64 = 100_000_000
     /// Its place in the file.
     public var location: Location
+
+    /// Creates a stage.
+    public init(
+        name: String, work: StageWork, from: Origin, fromLocation: Location,
+        budgetNanoseconds: Int64 = 100_000_000, location: Location
+    ) {
+        self.name = name
+        self.work = work
+        self.from = from
+        self.fromLocation = fromLocation
+        self.budgetNanoseconds = budgetNanoseconds
+        self.location = location
+    }
 }
 
 /// One sink.
@@ -132,4 +145,15 @@ public struct SinkDefinition: Sendable {
     public var fromLocation: Location
     /// Opens it.
     public var open: @Sendable (RunContext) throws(ConnectorError) -> any Sink
+
+    /// Creates a sink.
+    public init(
+        name: String, from: Origin, fromLocation: Location,
+        open: @escaping @Sendable (RunContext) throws(ConnectorError) -> any Sink
+    ) {
+        self.name = name
+        self.from = from
+        self.fromLocation = fromLocation
+        self.open = open
+    }
 }

@@ -62,6 +62,6 @@ struct Substitution {
             Diagnostic(
                 at: location,
                 "the environment variable \(name) is not set; set it, or write ${\(name):-default}"))
-        return ""
+        return "${\(name)}"
     }
 }

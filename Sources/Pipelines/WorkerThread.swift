@@ -2,11 +2,11 @@ internal import Glibc
 
 /// A thread of our own, since blocking work does not belong on Swift's cooperative pool.
 @safe
-struct WorkerThread: ~Copyable {
+package struct WorkerThread: ~Copyable {
     private var thread = pthread_t()
 
     /// Starts a thread that runs `body`.
-    init(_ body: @escaping @Sendable () -> Void) {
+    package init(_ body: @escaping @Sendable () -> Void) {
         let box = unsafe Unmanaged.passRetained(Body(body))
         var attributes = pthread_attr_t()
         unsafe pthread_attr_init(&attributes)
@@ -26,7 +26,7 @@ struct WorkerThread: ~Copyable {
     }
 
     /// Lets it go; its end is counted elsewhere.
-    consuming func detach() { pthread_detach(thread) }
+    package consuming func detach() { pthread_detach(thread) }
 
     private final class Body {
         let run: @Sendable () -> Void

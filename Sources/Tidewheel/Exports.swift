@@ -1,1 +1,5 @@
+// `import Tidewheel` is enough: records, errors, and what a stage or sink in Swift has to say.
+@_exported public import Pipelines
 @_exported public import Records
+@_exported public import Scripting
+@_exported public import Stages

@@ -165,9 +165,19 @@ tw_status tw_vm_generate(tw_vm *vm, uint64_t index, uint64_t random_seed, tw_buf
 // Checks one JSON text (grammar, UTF-8, depth). Returns TW_OK or TW_ERROR with message and offset.
 tw_status tw_json_check(const char *text, size_t length, uint32_t depth_limit, size_t *offset);
 
+// How many lines end in these bytes.
+size_t tw_count_newlines(const uint8_t *bytes, size_t length);
+
 // SHA-256 of the concatenated parts (FIPS 180-4); `digest` takes 32 bytes.
 void tw_sha256(
     const uint8_t *const *parts, const size_t *lengths, size_t count, uint8_t digest[32]);
+
+// Each global name that a script reads or assigns, with its line; `at_top` tells whether it stands
+// outside all functions. The status carries Lua's syntax error, "FILE:LINE: …".
+typedef void (*tw_each_global)(
+    void *context, const char *name, int line, bool assigned, bool at_top);
+tw_status tw_lua_globals(
+    const char *file, const char *text, size_t length, tw_each_global each, void *context);
 
 // ---------------------------------------------------------------- the rule API
 

@@ -51,6 +51,38 @@ struct MemoryAccount {
     size_t used = 0, limit = SIZE_MAX;
 };
 
+
+// Small blocks of Lua's heap, kept in lists by size: most live for one record only.
+class BlockPool {
+  public:
+    static constexpr size_t largest = 256, step = 16;
+
+    void *take(size_t size) {
+        size_t list = (size + step - 1) / step;
+        Block *block = free_lists[list];
+        if (!block) return refill(list);
+        free_lists[list] = block->next;
+        return block;
+    }
+
+    void give(void *memory, size_t size) {
+        size_t list = (size + step - 1) / step;
+        Block *block = static_cast<Block *>(memory);
+        block->next = free_lists[list];
+        free_lists[list] = block;
+    }
+
+    void destroy();
+
+  private:
+    struct Block {
+        Block *next;
+    };
+    Block *free_lists[largest / step + 1] = {};
+    Block *slabs = nullptr;
+    void *refill(size_t list);
+};
+
 // Bump allocation; everything is given back at once. The first chunk is kept.
 struct Arena {
     struct Chunk {

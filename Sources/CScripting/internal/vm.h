@@ -175,6 +175,7 @@ struct tw_vm {
     tw_vm_config config{};
     std::string key, rule_set;
     tidewheel::MemoryAccount memory, arena_memory;  // Lua's heap; records and their changes
+    tidewheel::BlockPool blocks;
     tidewheel::Budget budget;
     tidewheel::Arena arena;
     tidewheel::Text scratch, letter, error_text;

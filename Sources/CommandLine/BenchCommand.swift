@@ -1,0 +1,121 @@
+import ArgumentParser
+import Connectors
+import Glibc
+import Pipelines
+import Stages
+
+/// `tidewheel bench pipeline`: what this machine does with generated events.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure this machine.")
+
+    /// What can be measured.
+    enum Subject: String, ExpressibleByArgument, CaseIterable { case pipeline }
+
+    @Argument(help: "What to measure: pipeline.")
+    var subject: Subject
+    @Argument(help: "A pipeline folder; without it a transform of generated events.")
+    var folder: String?
+    @Option(help: "How many records, without a folder.")
+    var records = 200_000
+    @Option(help: "How many threads run rules.")
+    var workers = 1
+
+    func run() throws {
+        guard records > 0 else { throw ValidationError("--records must be above zero") }
+        if let folder {
+            try measure(folder)
+            return
+        }
+        var template = Array("\(temporaryFolder())/tidewheel-bench-XXXXXX".utf8CString)
+        guard unsafe mkdtemp(&template) != nil else {
+            throw CommandFailure(exitCode: 1, text: "error: no temporary folder can be made")
+        }
+        let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            for file in ["/pipeline.yaml", "/shape.lua", "/generate.lua"] {
+                unsafe unlink(made + file)
+            }
+            unsafe rmdir(made)
+        }
+        try write(BenchFiles.pipeline(records: records), to: made + "/pipeline.yaml")
+        try write(BenchFiles.rule, to: made + "/shape.lua")
+        try write(BenchFiles.generator, to: made + "/generate.lua")
+        try measure(made)
+    }
+
+    private func measure(_ folder: String) throws {
+        var options = RunOptions()
+        options.once = true
+        options.workers = workers
+        let run: PipelineRun
+        do {
+            run = try PipelineRun.start(try loadPlan(folder), options: options)
+        } catch let error as PipelineError {
+            throw CommandFailure(exitCode: error.exitCode, text: error.description)
+        }
+        switch run.wait() {
+        case .failure(let error):
+            throw CommandFailure(exitCode: error.exitCode, text: error.description)
+        case .success(let summary):
+            let perRecord = summary.cpuSeconds * 1e6 / Double(max(1, summary.read))
+            let rate = Double(summary.read) / max(summary.seconds, 1e-9)
+            print(
+                "{\"records\":\(summary.read),\"workers\":\(workers),\"seconds\":\(summary.seconds),"
+                    + "\"records_per_second\":\(Int(rate)),"
+                    + "\"cpu_microseconds_per_record\":\((perRecord * 1000).rounded() / 1000),"
+                    + "\"peak_memory_bytes\":\(summary.peakMemoryBytes)}")
+        }
+    }
+
+    private func temporaryFolder() -> String {
+        guard let value = unsafe getenv("TMPDIR") else { return P_tmpdir }
+        return unsafe String(cString: value)
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
+        let bytes = Array(text.utf8)
+        let written = unsafe bytes.withUnsafeBytes {
+            unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+        }
+        close(descriptor)
+        guard written == bytes.count else {
+            throw CommandFailure(exitCode: 1, text: "error: \(path): cannot be written")
+        }
+    }
+}
+
+/// The pipeline that `bench pipeline` runs by itself.
+enum BenchFiles {
+    static func pipeline(records: Int) -> String {
+        """
+        name: bench
+        source: {generate: {script: generate.lua, count: \(records), seed: 1}}
+        stages:
+          - {name: shape, transform: shape.lua}
+        sinks:
+          - {from: shape, null: {}}
+
+        """
+    }
+
+    static let rule = """
+        function process(r)
+          if r.status == "queued" then return drop("queued") end
+          r.processing_time_ms = r.processing_time * 1000
+          r.status = r.status:upper()
+        end
+
+        """
+
+    static let generator = """
+        local states = {"completed", "failed", "queued"}
+        function generate(i)
+          return {video_id = "vid_" .. i, user_id = "user_" .. math.random(10000),
+                  processing_time = math.random() * 10, status = states[math.random(3)],
+                  meta = {source = "api", attempt = 1}}
+        end
+
+        """
+}
