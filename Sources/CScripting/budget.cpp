@@ -48,6 +48,11 @@ bool start_timer(tw_vm *vm) {
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     int number = SIGRTMIN + 5;
     if (sigaction(number, &action, nullptr) != 0) return false;
+    // Threads of a pool are often made with all signals blocked; then no budget would hold.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, number);
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
     sigevent event{};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = number;

@@ -198,10 +198,13 @@ static void note_error(tw_vm *vm, const Stage &stage, int status) {
     if (is_memory || budget.breach) {
         char message[256];
         const char *place = budget.place_known ? budget.place : "";
-        int size = is_memory ? snprintf(message, sizeof message, "%smemory limit of %zu KiB exceeded",
-                                        place, vm->config.script_memory >> 10)
-                             : snprintf(message, sizeof message, "%stime budget of %d ms exceeded",
-                                        place, int(budget.allowed / 1'000'000));
+        int size;
+        if (is_memory)
+            size = snprintf(message, sizeof message, "%smemory limit of %zu KiB exceeded", place,
+                            vm->config.script_memory >> 10);
+        else
+            size = snprintf(message, sizeof message, "%stime budget of %d ms exceeded", place,
+                            int(budget.allowed / 1'000'000));
         note_failure(vm, "budget", message, size_t(size));
         read_place(vm, place);
     } else {

@@ -1,180 +1,11 @@
-// Host functions over data: state, lookup, json, time, hash, round, now, log, metric, require.
+// Host functions over values: json, time, hash, round, now, log, metric, require.
 #include <cmath>
 #include <cstdio>
 
 #include "internal/budget.h"
-#include "internal/lookup.h"
 #include "internal/vm.h"
 
 namespace tidewheel {
-
-// ---- state: values are stored as a tag and bytes
-
-static std::string_view state_key(lua_State *L, int index) {
-    if (lua_type(L, index) == LUA_TNUMBER || lua_type(L, index) == LUA_TSTRING) {
-        size_t length;
-        const char *text = lua_tolstring(L, index, &length);
-        return {text, length};
-    }
-    luaL_typeerror(L, index, "string or number");
-    return {};
-}
-
-static void push_stored(lua_State *L, tw_vm *vm, const std::string *stored) {
-    if (!stored) {
-        lua_pushnil(L);
-        return;
-    }
-    const char *payload = stored->data() + 1;
-    size_t length = stored->size() - 1;
-    switch ((*stored)[0]) {
-    case 'i': {
-        int64_t value;
-        memcpy(&value, payload, sizeof value);
-        lua_pushinteger(L, value);
-        break;
-    }
-    case 'd': {
-        double value;
-        memcpy(&value, payload, sizeof value);
-        lua_pushnumber(L, value);
-        break;
-    }
-    case 's': lua_pushlstring(L, payload, length); break;
-    default: push_json(L, vm, payload, length); break;
-    }
-}
-
-// Writes tag and bytes of the value at `index` into the scratch text.
-static void encode_state(lua_State *L, tw_vm *vm, int index) {
-    Text &out = vm->scratch;
-    out.clear();
-    if (lua_isinteger(L, index)) {
-        int64_t value = lua_tointeger(L, index);
-        out.append('i');
-        out.append(reinterpret_cast<const char *>(&value), sizeof value);
-    } else if (lua_type(L, index) == LUA_TNUMBER) {
-        double value = lua_tonumber(L, index);
-        out.append('d');
-        out.append(reinterpret_cast<const char *>(&value), sizeof value);
-    } else if (lua_type(L, index) == LUA_TSTRING) {
-        size_t length;
-        const char *text = lua_tolstring(L, index, &length);
-        out.append('s');
-        out.append(text, length);
-    } else {
-        out.append('j');
-        write_lua(L, vm, index, out);
-    }
-    check_text(L, out);
-}
-
-static void need_stage(lua_State *L, tw_vm *vm) {
-    if (vm->stage < 0 || !vm->loaded)
-        luaL_error(L, "state can only be used inside process");
-}
-
-static void store(lua_State *L, tw_vm *vm, std::string_view key) {
-    std::string_view value(vm->scratch.bytes, vm->scratch.length);
-    if (!vm->state.set(uint32_t(vm->stage), vm->partition, key, value))
-        luaL_error(L, "state is full: limits.state_memory is reached");
-}
-
-static int state_get(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
-    push_stored(L, vm, vm->state.get(uint32_t(vm->stage), vm->partition, state_key(L, 2)));
-    return 1;
-}
-
-static int state_set(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
-    std::string_view key = state_key(L, 2);
-    if (lua_isnoneornil(L, 3)) {
-        vm->state.erase(uint32_t(vm->stage), vm->partition, key);
-        return 0;
-    }
-    encode_state(L, vm, 3);
-    store(L, vm, key);
-    return 0;
-}
-
-static int state_incr(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
-    std::string_view key = state_key(L, 2);
-    if (lua_isnoneornil(L, 3)) {
-        lua_settop(L, 2);
-        lua_pushinteger(L, 1);
-    }
-    luaL_checknumber(L, 3);
-    const std::string *stored = vm->state.get(uint32_t(vm->stage), vm->partition, key);
-    if (stored) push_stored(L, vm, stored);
-    else lua_pushinteger(L, 0);
-    if (lua_type(L, -1) != LUA_TNUMBER)
-        return luaL_error(L, "state:incr: the value of \"%s\" is a %s", key.data(),
-                          luaL_typename(L, -1));
-    lua_pushvalue(L, 3);
-    lua_arith(L, LUA_OPADD);
-    encode_state(L, vm, lua_gettop(L));
-    store(L, vm, key);
-    return 1;
-}
-
-static int state_delete(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
-    vm->state.erase(uint32_t(vm->stage), vm->partition, state_key(L, 2));
-    return 0;
-}
-
-// ---- lookup
-
-static void push_cell(lua_State *L, tw_vm *vm, const tw_lookup *table, const tw_lookup::Cell *cell) {
-    if (!cell || cell->kind < 0) lua_pushnil(L);
-    else if (cell->kind == TW_LOOKUP_TEXT)
-        lua_pushlstring(L, table->text.data() + cell->offset, cell->length);
-    else push_json(L, vm, table->text.data() + cell->offset, cell->length);
-}
-
-static tw_lookup *find_lookup(tw_vm *vm, const char *name) {
-    for (auto &[known, table] : vm->lookups)
-        if (known == name) return table;
-    return nullptr;
-}
-
-static int host_lookup(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    const char *name = luaL_checkstring(L, 1);
-    tw_lookup *table = find_lookup(vm, name);
-    if (!table) return luaL_error(L, "there is no lookup \"%s\": declare it under lookups:", name);
-    if (lua_isnoneornil(L, 2) || is_null(L, 2)) {
-        lua_pushnil(L);
-        return 1;
-    }
-    std::string_view key = state_key(L, 2);
-    if (lua_isnoneornil(L, 3)) {
-        auto row = table->rows.find(key);
-        if (row == table->rows.end()) {
-            lua_pushnil(L);
-            return 1;
-        }
-        lua_createtable(L, 0, int(table->columns.size()));
-        for (size_t i = 0; i < table->columns.size(); i++) {
-            lua_pushlstring(L, table->columns[i].data(), table->columns[i].size());
-            push_cell(L, vm, table, &table->cells[row->second * table->columns.size() + i]);
-            lua_rawset(L, -3);
-        }
-        return 1;
-    }
-    size_t length;
-    const char *field = luaL_checklstring(L, 3, &length);
-    int column = table->find_column({field, length});
-    if (column < 0) return luaL_error(L, "the lookup \"%s\" has no field \"%s\"", name, field);
-    push_cell(L, vm, table, table->find(key, size_t(column)));
-    return 1;
-}
 
 // ---- json
 
@@ -228,7 +59,8 @@ static int time_format(lua_State *L) {
     constexpr lua_Integer first = -62167219200000, last = 253402300799999;
     lua_Integer milliseconds = lua_Integer(std::floor(luaL_checknumber(L, 1)));
     if (lua_isinteger(L, 1)) milliseconds = lua_tointeger(L, 1);
-    luaL_argcheck(L, milliseconds >= first && milliseconds <= last, 1, "outside the years 0 to 9999");
+    luaL_argcheck(
+        L, milliseconds >= first && milliseconds <= last, 1, "outside the years 0 to 9999");
     char text[32];
     lua_pushlstring(L, text, format_timestamp(milliseconds, text));
     return 1;
@@ -384,7 +216,7 @@ static int host_require(lua_State *L) {
 
 // ---- registration
 
-static void set_functions(lua_State *L, const luaL_Reg *functions) {
+void set_functions(lua_State *L, const luaL_Reg *functions) {
     for (; functions->name; functions++) {
         lua_pushcfunction(L, functions->func);
         lua_setfield(L, -2, functions->name);
@@ -396,7 +228,7 @@ static int refuse_change(lua_State *L) {
 }
 
 // A table of functions behind a read-only view, as a field of the base.
-static void set_library(lua_State *L, int base, const char *name, const luaL_Reg *functions) {
+void set_library(lua_State *L, int base, const char *name, const luaL_Reg *functions) {
     lua_newtable(L);
     lua_createtable(L, 0, 3);
     lua_newtable(L);
@@ -410,17 +242,11 @@ static void set_library(lua_State *L, int base, const char *name, const luaL_Reg
     lua_setfield(L, base, name);
 }
 
-void open_verdicts(lua_State *L, tw_vm *vm, int base);
-void open_meta(lua_State *L, tw_vm *vm);
-
 void open_host(lua_State *L, tw_vm *vm, int base) {
     static const luaL_Reg functions[] = {
-        {"lookup", host_lookup}, {"now", host_now}, {"log", host_log}, {"metric", host_metric},
+        {"now", host_now}, {"log", host_log}, {"metric", host_metric},
         {"hash", host_hash}, {"round", host_round}, {"require", host_require},
         {nullptr, nullptr}};
-    static const luaL_Reg state_functions[] = {{"get", state_get}, {"set", state_set},
-                                               {"incr", state_incr}, {"delete", state_delete},
-                                               {nullptr, nullptr}};
     static const luaL_Reg json_functions[] = {
         {"encode", json_encode}, {"decode", json_decode}, {"array", json_array},
         {nullptr, nullptr}};
@@ -429,7 +255,7 @@ void open_host(lua_State *L, tw_vm *vm, int base) {
     lua_pushvalue(L, base);
     set_functions(L, functions);
     lua_pop(L, 1);
-    set_library(L, base, "state", state_functions);
+    open_state(L, base);
     set_library(L, base, "json", json_functions);
     set_library(L, base, "time", time_functions);
     push_null(L);

@@ -45,7 +45,8 @@ bool Ingress::find_structure(const char *text, size_t length, Problem &problem) 
     case simdjson::SUCCESS: return true;
     case simdjson::UTF8_ERROR: return fail(problem, 0, "not valid UTF-8");
     case simdjson::UNESCAPED_CHARS:
-        return fail(problem, 0, "a control character inside a string (or a string that never ends)");
+        return fail(
+            problem, 0, "a control character inside a string (or a string that never ends)");
     case simdjson::UNCLOSED_STRING: return fail(problem, length, "a string that never ends");
     case simdjson::EMPTY: return fail(problem, 0, "no JSON value");
     default: return fail(problem, 0, simdjson::error_message(error));

@@ -113,7 +113,8 @@ static int string_gmatch(lua_State *L) {
     return 1;
 }
 
-static void add_template(PatternMatch &match, luaL_Buffer *out, const char *start, const char *end) {
+static void add_template(
+    PatternMatch &match, luaL_Buffer *out, const char *start, const char *end) {
     lua_State *L = match.L;
     size_t length;
     const char *text = lua_tolstring(L, 3, &length);

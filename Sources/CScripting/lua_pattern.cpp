@@ -164,81 +164,78 @@ const char *PatternMatch::end_capture(const char *at, const char *pattern) {
     return found;
 }
 
-const char *PatternMatch::match(const char *at, const char *pattern) {
-    if (++depth > pattern_depth_limit) luaL_error(L, "pattern too complex");
-    const char *result = at;
+// %b, %f and %1: true when `pattern` began with one; then both positions are behind it, or `at`
+// is nullptr when it does not match.
+bool PatternMatch::match_special(const char *&at, const char *&pattern) {
+    char special = *pattern == '%' && pattern + 1 < pattern_end ? pattern[1] : 0;
+    const char *next = pattern + 2;
+    if (special == 'b') {
+        at = match_balanced(at, next);
+        next += 2;
+    } else if (special == 'f') {
+        bool found = true;
+        at = match_frontier(at, next, found);
+        if (!found) at = nullptr;
+    } else if (isdigit(static_cast<unsigned char>(special))) {
+        at = match_reference(at, special);
+    } else {
+        return false;
+    }
+    pattern = next;
+    return true;
+}
+
+// One item with its suffix: true when that decides the match, with the result in `found`.
+bool PatternMatch::match_item(const char *&at, const char *&pattern, const char *&found) {
+    const char *end = item_end(pattern);
+    char suffix = end < pattern_end ? *end : 0;
+    found = nullptr;
+    if (suffix == '*' || suffix == '+') {
+        if (suffix == '*') found = match_repeated(at, pattern, end);
+        else if (matches_item(at, pattern, end)) found = match_repeated(at + 1, pattern, end);
+        return true;
+    }
+    if (suffix == '-') {
+        found = match_shortest(at, pattern, end);
+        return true;
+    }
+    bool matched = matches_item(at, pattern, end);
+    if (suffix == '?') {
+        if (matched && (found = match(at + 1, end + 1))) return true;
+        pattern = end + 1;
+        return false;
+    }
+    if (!matched) return true;
+    at++;
+    pattern = end;
+    return false;
+}
+
+const char *PatternMatch::match_here(const char *at, const char *pattern) {
     while (pattern < pattern_end) {
         step();
         if (*pattern == '(') {
             bool position = pattern + 1 < pattern_end && pattern[1] == ')';
-            result = position ? begin_capture(at, pattern + 2, position_capture)
-                              : begin_capture(at, pattern + 1, open_capture);
-            depth--;
-            return result;
+            return position ? begin_capture(at, pattern + 2, position_capture)
+                            : begin_capture(at, pattern + 1, open_capture);
         }
-        if (*pattern == ')') {
-            result = end_capture(at, pattern + 1);
-            depth--;
-            return result;
-        }
-        if (*pattern == '$' && pattern + 1 == pattern_end) {
-            depth--;
-            return at == subject_end ? at : nullptr;
-        }
-        char special = *pattern == '%' && pattern + 1 < pattern_end ? pattern[1] : 0;
-        if (special == 'b' || special == 'f' || isdigit(static_cast<unsigned char>(special))) {
-            bool found = true;
-            const char *next = pattern + 2;
-            if (special == 'b') {
-                at = match_balanced(at, next);
-                next += 2;
-            } else if (special == 'f') {
-                at = match_frontier(at, next, found);
-            } else {
-                at = match_reference(at, special);
-            }
-            if (!at || !found) {
-                depth--;
-                return nullptr;
-            }
-            pattern = next;
-            result = at;
+        if (*pattern == ')') return end_capture(at, pattern + 1);
+        if (*pattern == '$' && pattern + 1 == pattern_end) return at == subject_end ? at : nullptr;
+        if (match_special(at, pattern)) {
+            if (!at) return nullptr;
             continue;
         }
-        const char *end = item_end(pattern);
-        char suffix = end < pattern_end ? *end : 0;
-        if (suffix == '*' || suffix == '+') {
-            bool possible = suffix == '*' || matches_item(at, pattern, end);
-            result = possible ? match_repeated(at + (suffix == '+'), pattern, end) : nullptr;
-            depth--;
-            return result;
-        }
-        if (suffix == '-') {
-            result = match_shortest(at, pattern, end);
-            depth--;
-            return result;
-        }
-        bool matched = matches_item(at, pattern, end);
-        if (suffix == '?') {
-            if (matched) {
-                if (const char *found = match(at + 1, end + 1)) {
-                    depth--;
-                    return found;
-                }
-            }
-            pattern = end + 1;
-            continue;
-        }
-        if (!matched) {
-            depth--;
-            return nullptr;
-        }
-        at++;
-        pattern = end;
-        result = at;
+        const char *found;
+        if (match_item(at, pattern, found)) return found;
     }
-    depth--;
     return at;
+}
+
+const char *PatternMatch::match(const char *at, const char *pattern) {
+    if (++depth > pattern_depth_limit) luaL_error(L, "pattern too complex");
+    const char *found = match_here(at, pattern);
+    depth--;
+    return found;
 }
 
 void PatternMatch::push_capture(int index, const char *start, const char *end) {

@@ -179,7 +179,8 @@ static int write_array(lua_State *L, Handle *handle, Node *node) {
     if (!is_integer) return luaL_error(L, "elements of a list have whole numbers, not names");
     bool erase = lua_isnil(L, 3);
     if (index < 1 || index > count + 1)
-        return luaL_error(L, "element %I of a list of %I: elements follow one another", index, count);
+        return luaL_error(
+            L, "element %I of a list of %I: elements follow one another", index, count);
     if (erase && index < count)
         return luaL_error(L, "an element inside a list cannot be nil: use null");
     if (erase && index > count) return 0;
@@ -355,15 +356,6 @@ static int record_collect(lua_State *L) {
     return 0;
 }
 
-static int null_tostring(lua_State *L) {
-    lua_pushliteral(L, "null");
-    return 1;
-}
-
-static int null_index(lua_State *L) {
-    return luaL_error(L, "attempt to use the field '%s' of null", luaL_tolstring(L, 2, nullptr));
-}
-
 static void set_methods(lua_State *L, const luaL_Reg *methods, const char *name) {
     luaL_setfuncs(L, methods, 0);
     lua_pushstring(L, name);
@@ -386,15 +378,7 @@ void open_records(lua_State *L, tw_vm *vm) {
     lua_pushcfunction(L, record_collect);
     lua_setfield(L, -2, "__gc");
     vm->copy_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
-    static const luaL_Reg null_methods[] = {{"__tostring", null_tostring},
-                                            {"__index", null_index},
-                                            {"__newindex", null_index},
-                                            {nullptr, nullptr}};
-    push_null(L);
-    lua_newtable(L);
-    set_methods(L, null_methods, "null");
-    lua_setmetatable(L, -2);
-    lua_pop(L, 1);
+    open_null(L);
     lua_newtable(L);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

@@ -74,7 +74,8 @@ bool Compiler::read_types(SchemaNode &node, const char *value, const Field &fiel
     for (uint32_t i = 0; i < count; i++) {
         Field item = field.kind == Kind::array ? members.list.items[i] : field;
         const char *at = field.kind == Kind::array ? value + item.value_offset : value;
-        if (item.kind != Kind::string) return fail(at, "\"%s\" must name a type, or several", "type");
+        if (item.kind != Kind::string)
+            return fail(at, "\"%s\" must name a type, or several", "type");
         std::string name = string_value(at, item);
         uint8_t bit = type_bit(name);
         if (!bit)
@@ -118,7 +119,8 @@ bool Compiler::read_required(SchemaNode &node, const char *value, const Field &f
     for (uint32_t i = 0; i < members.list.count; i++) {
         const Field &member = members.list.items[i];
         const char *at = value + member.value_offset;
-        if (member.kind != Kind::string) return fail(at, "\"%s\" must be a list of names", "required");
+        if (member.kind != Kind::string)
+            return fail(at, "\"%s\" must be a list of names", "required");
         property_named(node, string_value(at, member)).required = true;
     }
     return true;

@@ -24,7 +24,8 @@ struct Path {
     size_t write(char *out, size_t size) const {
         size_t at = parent ? parent->write(out, size) : 0;
         if (!parent) return 0;
-        int written = name ? snprintf(out + at, size - at, "%s%.*s", at ? "." : "", int(length), name)
+        const char *dot = at ? "." : "";
+        int written = name ? snprintf(out + at, size - at, "%s%.*s", dot, int(length), name)
                            : snprintf(out + at, size - at, "[%zu]", index);
         return written < 0 ? at : std::min(at + size_t(written), size - 1);
     }

@@ -7,12 +7,6 @@
 
 namespace tidewheel {
 
-static char null_address;
-
-void push_null(lua_State *L) { lua_pushlightuserdata(L, &null_address); }
-
-bool is_null(lua_State *L, int index) { return lua_touserdata(L, index) == &null_address; }
-
 void check_text(lua_State *L, const Text &text) {
     if (text.failed) raise_memory(L);
 }
@@ -85,7 +79,8 @@ static TableShape inspect_table(lua_State *L, tw_vm *vm, int index) {
     return shape;
 }
 
-static void write_list(lua_State *L, tw_vm *vm, int index, size_t count, Text &out, uint32_t depth) {
+static void write_list(
+    lua_State *L, tw_vm *vm, int index, size_t count, Text &out, uint32_t depth) {
     out.append('[');
     for (size_t i = 1; i <= count; i++) {
         if (i > 1) out.append(',');

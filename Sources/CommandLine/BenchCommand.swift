@@ -31,7 +31,8 @@ struct BenchCommand: ParsableCommand {
         guard unsafe mkdtemp(&template) != nil else {
             throw CommandFailure(exitCode: 1, text: "error: no temporary folder can be made")
         }
-        let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let made = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer {
             for file in ["/pipeline.yaml", "/shape.lua", "/generate.lua"] {
                 unsafe unlink(made + file)
@@ -61,7 +62,8 @@ struct BenchCommand: ParsableCommand {
             let perRecord = summary.cpuSeconds * 1e6 / Double(max(1, summary.read))
             let rate = Double(summary.read) / max(summary.seconds, 1e-9)
             print(
-                "{\"records\":\(summary.read),\"workers\":\(workers),\"seconds\":\(summary.seconds),"
+                "{\"records\":\(summary.read),\"workers\":\(workers),"
+                    + "\"seconds\":\(summary.seconds),"
                     + "\"records_per_second\":\(Int(rate)),"
                     + "\"cpu_microseconds_per_record\":\((perRecord * 1000).rounded() / 1000),"
                     + "\"peak_memory_bytes\":\(summary.peakMemoryBytes)}")

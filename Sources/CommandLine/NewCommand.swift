@@ -12,7 +12,8 @@ struct NewCommand: ParsableCommand {
     func run() throws {
         if unsafe access(folder + "/pipeline.yaml", F_OK) == 0 {
             throw CommandFailure(
-                exitCode: 2, text: "error: \(folder)/pipeline.yaml is already there; nothing was changed")
+                exitCode: 2,
+                text: "error: \(folder)/pipeline.yaml is already there; nothing was changed")
         }
         for part in ["", "/rules", "/input", "/schemas"] {
             try makeFolder(folder + part)
@@ -50,7 +51,9 @@ struct NewCommand: ParsableCommand {
         }
         defer { close(descriptor) }
         let bytes = Array(text.utf8)
-        let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        let written = unsafe bytes.withUnsafeBytes {
+            unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+        }
         guard written == bytes.count else {
             throw CommandFailure(exitCode: 1, text: "error: \(path): could not be written whole")
         }
@@ -91,8 +94,12 @@ enum Scaffold {
     static let test = """
         rule: shape.lua
         tests:
-          - {name: adds the total, in: {status: open, price: 2.5, quantity: 3}, contains: {total: 7.5, status: OPEN}}
-          - {name: cancelled is dropped, in: {status: cancelled, price: 1, quantity: 1}, dropped: cancelled}
+          - name: adds the total
+            in: {status: open, price: 2.5, quantity: 3}
+            contains: {total: 7.5, status: OPEN}
+          - name: cancelled is dropped
+            in: {status: cancelled, price: 1, quantity: 1}
+            dropped: cancelled
 
         """
 

@@ -61,7 +61,9 @@ struct RunCommand: ParsableCommand {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
         let bytes = Array((json + "\n").utf8)
         guard descriptor >= 0,
-            unsafe bytes.withUnsafeBytes({ unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) })
+            unsafe bytes.withUnsafeBytes({
+                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+            })
                 == bytes.count
         else {
             let reason = unsafe String(cString: strerror(errno))

@@ -98,7 +98,8 @@ final class CSVFraming {
         for cell in scanner.cells {
             let name = unsafe String(decoding: scanner.text(of: cell, bytes), as: UTF8.self)
             guard !name.isEmpty, seen.insert(name).inserted else {
-                let what = name.isEmpty ? "a column without a name" : "two columns named \"\(name)\""
+                let what =
+                    name.isEmpty ? "a column without a name" : "two columns named \"\(name)\""
                 throw ConnectorError("\(shown):1: the header has \(what)")
             }
             names.append(Value.string(name).json + [0x3A])
@@ -153,8 +154,9 @@ final class CSVFraming {
     /// A cell that is a JSON number, `true` or `false` by itself.
     private func inferred(_ cell: Slice<UnsafeRawBufferPointer>) -> [UInt8]? {
         let text = unsafe Array(cell)
-        guard let first = text.first, first == 0x2D || (first >= 0x30 && first <= 0x39)
-            || first == 0x74 || first == 0x66
+        guard let first = text.first,
+            first == 0x2D || (first >= 0x30 && first <= 0x39)
+                || first == 0x74 || first == 0x66
         else { return nil }
         var reader = JSONReader(text)
         guard (try? reader.readDocument()) != nil, !text.contains(0x20) else { return nil }

@@ -45,7 +45,8 @@ struct CSVScanner {
             lineBreaks += 1
             at += 1
         }
-        if end > start, unsafe bytes[end - 1] == 0x0D, cells[cells.count - 1].range.upperBound == end
+        if end > start, unsafe bytes[end - 1] == 0x0D,
+            cells[cells.count - 1].range.upperBound == end
         {
             end -= 1
             let last = cells[cells.count - 1]
@@ -102,7 +103,9 @@ struct CSVScanner {
         if at == bytes.count && !isEnd { return nil }
         var end = at
         if end > quoteEnd + 1, unsafe bytes[end - 1] == 0x0D { end -= 1 }
-        return Cell(range: start..<(end == quoteEnd + 1 ? quoteEnd : end), isQuoted: true, quoteEnd: quoteEnd)
+        return Cell(
+            range: start..<(end == quoteEnd + 1 ? quoteEnd : end), isQuoted: true,
+            quoteEnd: quoteEnd)
     }
 
     /// The cell's text with quotes undone.

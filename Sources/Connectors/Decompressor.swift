@@ -47,9 +47,9 @@ final class GzipDecompressor: Decompressor {
         if status == Z_STREAM_END {
             isBetweenMembers = true
             unsafe inflateReset(&stream)
-        } else if status == Z_OK || status == Z_BUF_ERROR {
+        } else if status == Z_OK {
             isBetweenMembers = false
-        } else {
+        } else if status != Z_BUF_ERROR {  // Which only says that nothing could be done now.
             throw ConnectorError("\(shown): the gzip data is damaged")
         }
         return unsafe input.count - Int(stream.avail_in)
@@ -81,7 +81,7 @@ final class ZstandardDecompressor: Decompressor {
             let name = unsafe String(cString: ZSTD_getErrorName(hint))
             throw ConnectorError("\(shown): the zstd data is damaged (\(name))")
         }
-        isComplete = hint == 0
+        if unsafe source.pos > 0 { isComplete = hint == 0 }
         return unsafe source.pos
     }
 }

@@ -16,7 +16,8 @@ final class FileCursor {
     private var generation = 1
     private let csv: CSVFraming?
 
-    init(path: String, shown: String, csv: CSVFraming?, context: RunContext) throws(ConnectorError) {
+    init(path: String, shown: String, csv: CSVFraming?, context: RunContext) throws(ConnectorError)
+    {
         self.path = path
         self.shown = shown
         self.csv = csv

@@ -65,7 +65,8 @@ final class FileSource: Source {
             name.removeLast(suffix.count)
         }
         let isCSV = options.format == "csv" || (options.format == nil && name.hasSuffix(".csv"))
-        let csv = isCSV
+        let csv =
+            isCSV
             ? CSVFraming(
                 delimiter: options.delimiter, infersTypes: options.infersTypes, shown: file.shown)
             : nil

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// A bounded hand-over between threads: a full one makes the sender wait, which is back-pressure.
 @safe
-package final class Channel<Element: Sendable>: @unchecked Sendable {  // All state is under `mutex`.
+package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under `mutex`.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let notEmpty: UnsafeMutablePointer<pthread_cond_t>
     private let notFull: UnsafeMutablePointer<pthread_cond_t>
@@ -39,6 +39,16 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // All st
         defer { unsafe pthread_mutex_unlock(mutex) }
         while elements.count >= capacity && !isClosed { unsafe pthread_cond_wait(notFull, mutex) }
         guard !isClosed else { return false }
+        elements.append(element)
+        unsafe pthread_cond_signal(notEmpty)
+        return true
+    }
+
+    /// Hands an element over if there is room now.
+    package func trySend(_ element: Element) -> Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        guard elements.count < capacity && !isClosed else { return false }
         elements.append(element)
         unsafe pthread_cond_signal(notEmpty)
         return true

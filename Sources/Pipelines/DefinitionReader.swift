@@ -122,7 +122,8 @@ struct DefinitionReader {
             guard kinds.contains(entry.key) else {
                 let hint = suggestion(for: entry.key, among: kinds + others)
                 findings.append(
-                    Diagnostic(at: entry.location, "unknown key \"\(entry.key)\" in \(what)\(hint)"))
+                    Diagnostic(at: entry.location, "unknown key \"\(entry.key)\" in \(what)\(hint)")
+                )
                 continue
             }
             if found != nil {

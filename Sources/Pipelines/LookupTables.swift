@@ -4,18 +4,22 @@ internal import Synchronization
 
 /// The lookup tables in force; replaced as a whole, picked up by workers between batches.
 final class LookupTables: Sendable {
-    private let tables: Mutex<[String: Lookup]>
+    private let tables: Locked<[String: Lookup]>
     private let changes = Atomic<Int>(0)
     private let files: [LookupFile]
+    private let seen: [[Int]]
+    private let ending = Channel<Void>(capacity: 1)
 
     /// Reads every table once; a table that cannot be read keeps the pipeline from starting.
     init(_ plan: Plan) throws(PipelineError) {
         files = plan.definition.lookups.map {
             LookupFile(definition: $0, folder: plan.definition.folder)
         }
+        // Taken before reading, so that a change in between is noticed later.
+        seen = files.map { $0.fingerprint }
         var tables: [String: Lookup] = [:]
         for file in files { tables[file.definition.name] = try file.read() }
-        self.tables = Mutex(tables)
+        self.tables = Locked(tables)
     }
 
     /// Grows with every change, so that looking for news costs one load.
@@ -24,16 +28,19 @@ final class LookupTables: Sendable {
     /// All tables by name.
     var current: [String: Lookup] { tables.withLock { $0 } }
 
-    /// Looks at the files now and then until `isStopped`; a bad file keeps the old table.
+    /// Ends `refresh` at once.
+    func end() { ending.close() }
+
+    /// Looks at the files now and then until `isStopped` or `end`; a bad file keeps the old table.
     func refresh(isStopped: () -> Bool, warn: (String) -> Void) {
-        var seen = files.map { fingerprint(of: $0) }
-        var due = files.map { now() + UInt64($0.definition.refreshNanoseconds) }
-        while !isStopped() {
-            usleep(20_000)
-            for index in files.indices where now() >= due[index] {
+        var seen = seen
+        var due = files.map { monotonicNanoseconds() + UInt64($0.definition.refreshNanoseconds) }
+        while !isStopped() && !ending.isFinished {
+            _ = ending.receive(milliseconds: 20)
+            for index in files.indices where monotonicNanoseconds() >= due[index] {
                 let file = files[index]
-                due[index] = now() + UInt64(file.definition.refreshNanoseconds)
-                let print = fingerprint(of: file)
+                due[index] = monotonicNanoseconds() + UInt64(file.definition.refreshNanoseconds)
+                let print = file.fingerprint
                 guard print != seen[index] else { continue }
                 do {
                     let table = try file.read()
@@ -48,19 +55,17 @@ final class LookupTables: Sendable {
         }
     }
 
-    private func fingerprint(of file: LookupFile) -> [Int] {
+}
+
+extension LookupFile {
+    /// What changes when the file is written or replaced; empty when there is none.
+    fileprivate var fingerprint: [Int] {
         var status = stat()
-        let path = resolve(file.definition.path, in: file.folder)
+        let path = resolve(definition.path, in: folder)
         guard unsafe stat(path, &status) == 0 else { return [] }
         return [
             Int(status.st_ino), Int(status.st_size), Int(status.st_mtim.tv_sec),
             Int(status.st_mtim.tv_nsec),
         ]
-    }
-
-    private func now() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }

@@ -52,7 +52,8 @@ private func unreachable(_ definition: Definition, _ plan: Plan) -> [Diagnostic]
         let source = String(decoding: text, as: UTF8.self)
         // A name that is put together at run time cannot be seen here, so any mention will do.
         if source.contains("\"\(output)\"") || source.contains("'\(output)'") { return }
-        if source.contains("route(") && !source.contains("route(\"") && !source.contains("route('") {
+        if source.contains("route(") && !source.contains("route(\"") && !source.contains("route('")
+        {
             return
         }
         findings.append(

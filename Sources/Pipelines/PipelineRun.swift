@@ -39,7 +39,7 @@ public final class PipelineRun: Sendable {
         case failed(PipelineError)
     }
 
-    struct Shared {
+    struct Shared: Sendable {
         var failure: PipelineError?
         var counts = RuleCounts()
         var delivered: [Int] = []
@@ -57,7 +57,7 @@ public final class PipelineRun: Sendable {
     let finished: Channel<Finished>
     let work: [Channel<Work>]
     let startup = Channel<Startup>(capacity: 64)
-    let shared = Mutex(Shared())
+    let shared = Locked(Shared())
     let stopRequested = Atomic<Bool>(false)
     let readCount = Atomic<Int>(0)
     let deliveredCount = Atomic<Int>(0)
@@ -108,6 +108,7 @@ public final class PipelineRun: Sendable {
     /// Waits for the end; the summary, or why it failed.
     public func wait() -> Result<Summary, PipelineError> {
         _ = done.receive()
+        log.finish()
         let end = shared.withLock { ($0.failure, $0.counts, $0.delivered) }
         if let failure = end.0 { return .failure(failure) }
         var summary = Summary()
@@ -129,6 +130,12 @@ public final class PipelineRun: Sendable {
         pool.close()
         outputPool.close()
         finished.close()
+    }
+
+    /// The source has failed: what it gave before is still delivered, then the run ends.
+    func failWhenDrained(_ error: PipelineError) {
+        shared.withLock { if $0.failure == nil { $0.failure = error } }
+        stopRequested.store(true, ordering: .relaxed)
     }
 
     var hasFailed: Bool { shared.withLock { $0.failure != nil } }

@@ -44,7 +44,7 @@ struct Reader {
                 outcome = try source.read(
                     into: batch, limit: PipelineRun.batchLimit, milliseconds: 100)
             } catch {
-                run.fail(PipelineError(exitCode: 1, error.description))
+                run.failWhenDrained(PipelineError(exitCode: 1, error.description))
                 return
             }
             switch outcome {

@@ -81,7 +81,8 @@ extension DefinitionReader {
                 work = readValidate(value)
             } else if let path = reader.string(kind) {
                 checkFile(path, at: value.location)
-                work = .files(schema: nil, rule: FileReference(path: path, location: value.location))
+                work = .files(
+                    schema: nil, rule: FileReference(path: path, location: value.location))
             }
         }
         return work
@@ -121,7 +122,9 @@ extension DefinitionReader {
         let names = definition.stages.map(\.name) + ["source", "dead_letters"]
         reader.report(
             "from",
-            "there is no stage \"\(parts[0])\" before this\(suggestion(for: parts[0], among: names))")
+            "there is no stage \"\(parts[0])\" before this"
+                + suggestion(for: parts[0], among: names)
+        )
         return .source
     }
 

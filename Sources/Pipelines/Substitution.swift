@@ -61,7 +61,8 @@ struct Substitution {
         findings.append(
             Diagnostic(
                 at: location,
-                "the environment variable \(name) is not set; set it, or write ${\(name):-default}"))
+                "the environment variable \(name) is not set; set it, or write ${\(name):-default}")
+        )
         return "${\(name)}"
     }
 }

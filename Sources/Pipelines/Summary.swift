@@ -35,11 +35,14 @@ public struct Summary: Sendable {
     /// The summary as JSON.
     public var json: String {
         func object(_ counts: [String: Int]) -> Value {
-            .object(counts.sorted { $0.key < $1.key }.map { Field($0.key, .integer(Int64($0.value))) })
+            .object(
+                counts.sorted { $0.key < $1.key }.map { Field($0.key, .integer(Int64($0.value))) })
         }
         let metrics = counts.metrics.sorted { $0.key < $1.key }.map {
-            Field($0.key, $0.value == $0.value.rounded() && abs($0.value) < 1e15
-                ? .integer(Int64($0.value)) : .number($0.value))
+            Field(
+                $0.key,
+                $0.value == $0.value.rounded() && abs($0.value) < 1e15
+                    ? .integer(Int64($0.value)) : .number($0.value))
         }
         let fields: [Field] = [
             Field("name", .string(name)), Field("rule_set", .string(ruleSet)),

@@ -9,6 +9,8 @@ struct Writer {
     let sinks: [any Sink]
 
     func main() {
+        // Without this, a run whose source has ended would wait for the refreshing of lookups.
+        defer { run.lookups.end() }
         do {
             try write()
             if run.hasFailed {

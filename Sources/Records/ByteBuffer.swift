@@ -62,7 +62,8 @@ public struct ByteBuffer: ~Copyable {
         limit: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
     ) throws(Failure) -> Int {
         reserve(limit)
-        let written = try unsafe fill(UnsafeMutableRawBufferPointer(start: base + count, count: limit))
+        let room = unsafe UnsafeMutableRawBufferPointer(start: base + count, count: limit)
+        let written = try unsafe fill(room)
         precondition(written >= 0 && written <= limit, "more bytes written than there was room for")
         count += written
         return written

@@ -1,4 +1,4 @@
-/// Writes values as JSON text without spaces.
+/// Writes values as JSON text without spaces; doubles shortest, so that they read back the same.
 public struct JSONWriter {
     /// What was written.
     public private(set) var bytes: [UInt8] = []
@@ -6,7 +6,7 @@ public struct JSONWriter {
     /// Creates an empty writer.
     public init() {}
 
-    /// Appends a value.
+    /// Appends a value; what JSON cannot say (infinity, not a number) becomes `null`.
     public mutating func write(_ value: Value) {
         switch value {
         case .null: bytes += "null".utf8
@@ -26,23 +26,7 @@ public struct JSONWriter {
     }
 
     /// Appends a text in quotes.
-    public mutating func write(_ text: String) {
-        bytes.append(0x22)
-        for byte in text.utf8 {
-            switch byte {
-            case 0x22, 0x5C: bytes += [0x5C, byte]
-            case 0x0A: bytes += "\\n".utf8
-            case 0x0D: bytes += "\\r".utf8
-            case 0x09: bytes += "\\t".utf8
-            case 0..<0x20:
-                let digits = Array("0123456789abcdef".utf8)
-                bytes += "\\u00".utf8
-                bytes += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(0x22)
-    }
+    public mutating func write(_ text: String) { bytes.appendJSONString(text) }
 
     private mutating func writeList<Element>(
         _ open: String, _ close: String, _ items: [Element],
@@ -55,4 +39,35 @@ public struct JSONWriter {
         }
         bytes += close.utf8
     }
+}
+
+extension Array<UInt8> {
+    /// Appends a text as a JSON string: in quotes, with escapes only where JSON demands them.
+    public mutating func appendJSONString(_ text: String) {
+        append(0x22)
+        for byte in text.utf8 {
+            switch byte {
+            case 0x22, 0x5C: self += [0x5C, byte]
+            case 0x0A: self += "\\n".utf8
+            case 0x0D: self += "\\r".utf8
+            case 0x09: self += "\\t".utf8
+            case 0..<0x20:
+                let digits = Array("0123456789abcdef".utf8)
+                self += "\\u00".utf8
+                self += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            default: append(byte)
+            }
+        }
+        append(0x22)
+    }
+}
+
+extension ByteBuffer {
+    /// Appends a value's JSON text.
+    public mutating func appendJSON(_ value: Value) {
+        unsafe value.json.withUnsafeBytes { unsafe append($0) }
+    }
+
+    /// Appends a text as a JSON string, in quotes.
+    public mutating func appendJSONString(_ text: String) { appendJSON(.string(text)) }
 }

@@ -32,8 +32,8 @@ public enum RuleAPI {
         var text = """
             # The rule API
 
-            A rule file defines `function process(r, meta)`. It changes the record `r` in place; no \
-            return passes it on. Everything below may be called; nothing else exists.
+            A rule file defines `function process(r, meta)`. It changes the record `r` in place; \
+            no return passes it on. Everything below may be called; nothing else exists.
 
             ## What process returns
 

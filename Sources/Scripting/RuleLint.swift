@@ -139,7 +139,8 @@ public struct RuleLint {
         for start in 0...(characters.count - wanted.count)
         where Array(characters[start..<(start + wanted.count)]) == wanted {
             let isPart = isWord(start) && (isWord(start - 1) || isWord(start + wanted.count))
-            let isField = start > 0 && (characters[start - 1] == "." || characters[start - 1] == ":")
+            let isField =
+                start > 0 && (characters[start - 1] == "." || characters[start - 1] == ":")
             if !isPart && !isField { return start + 1 }
         }
         return 1

@@ -224,7 +224,8 @@ public struct RuleVM: ~Copyable {
                 unsafe entries.withUnsafeBufferPointer { list in
                     unsafe source.withUnsafeBufferPointer { sourceName in
                         unsafe file.withUnsafeBufferPointer { fileName in
-                            unsafe raw.bytes = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                            unsafe raw.bytes = bytes.baseAddress?.assumingMemoryBound(
+                                to: UInt8.self)
                             unsafe raw.length = bytes.count
                             unsafe raw.originals = originals.baseAddress?.assumingMemoryBound(
                                 to: UInt8.self)

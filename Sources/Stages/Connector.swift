@@ -36,9 +36,10 @@ public struct SourceKind: Sendable {
     /// Creates a kind.
     public init(
         name: String,
-        configure: @escaping @Sendable (Setting, inout [Diagnostic]) -> (
-            @Sendable (RunContext) throws(ConnectorError) -> any Source
-        )?
+        configure:
+            @escaping @Sendable (Setting, inout [Diagnostic]) -> (
+                @Sendable (RunContext) throws(ConnectorError) -> any Source
+            )?
     ) {
         self.name = name
         self.configure = configure
@@ -58,9 +59,10 @@ public struct SinkKind: Sendable {
     /// Creates a kind.
     public init(
         name: String,
-        configure: @escaping @Sendable (Setting, inout [Diagnostic]) -> (
-            @Sendable (RunContext) throws(ConnectorError) -> any Sink
-        )?
+        configure:
+            @escaping @Sendable (Setting, inout [Diagnostic]) -> (
+                @Sendable (RunContext) throws(ConnectorError) -> any Sink
+            )?
     ) {
         self.name = name
         self.configure = configure

@@ -118,7 +118,8 @@ public struct SettingReader {
 
     /// A size above zero, in bytes.
     public mutating func bytes(_ key: String) -> Int? {
-        quantity(key, "a size above zero, such as 64KiB or 16MiB", false, parseByteSize).map(Int.init)
+        quantity(key, "a size above zero, such as 64KiB or 16MiB", false, parseByteSize).map(
+            Int.init)
     }
 
     private mutating func quantity(

@@ -14,7 +14,8 @@ public enum SourceOutcome: Sendable {
 public protocol Source: AnyObject {
     /// Fills an empty batch with what is there, up to about `limit` bytes, and returns at once when
     /// it has something; waits at most `milliseconds` otherwise.
-    func read(into batch: Batch, limit: Int, milliseconds: Int) throws(ConnectorError) -> SourceOutcome
+    func read(into batch: Batch, limit: Int, milliseconds: Int) throws(ConnectorError)
+        -> SourceOutcome
 }
 
 /// What went wrong between the pipeline and the outside, in words for a person.

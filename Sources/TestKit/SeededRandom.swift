@@ -9,7 +9,9 @@ public struct SeededRandom: RandomNumberGenerator, CustomStringConvertible {
     /// Begins with a seed; the environment's TIDEWHEEL_SEED wins over the one given.
     public init(seed given: UInt64) {
         var chosen = given
-        if let text = unsafe getenv("TIDEWHEEL_SEED"), let seed = unsafe UInt64(String(cString: text)) {
+        if let text = unsafe getenv("TIDEWHEEL_SEED"),
+            let seed = unsafe UInt64(String(cString: text))
+        {
             chosen = seed
         }
         seed = chosen

@@ -85,10 +85,11 @@ final class OutputQueue: Sendable {
 private func forEachRecord(
     _ rows: UnsafeRawBufferPointer, _ body: (Record) throws(ConnectorError) -> Void
 ) throws(ConnectorError) {
-    for unsafe line in unsafe rows.split(separator: 0x0A) {
+    let bytes = unsafe Array(rows)
+    for line in bytes.split(separator: 0x0A) {
         let record: Record
         do {
-            record = try Record(json: unsafe Array(line))
+            record = try Record(json: line)
         } catch {
             throw ConnectorError("a row cannot be read as a record: \(error)")
         }

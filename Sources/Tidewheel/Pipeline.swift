@@ -6,7 +6,8 @@ public import Stages
 
 /// A pipeline folder, loaded and ready to be started inside a Swift program.
 ///
-/// A folder whose source is `source: {ingest: {}}` takes its records from ``RunningPipeline/ingest(_:)``.
+/// A folder whose source is `source: {ingest: {}}` takes its records from
+/// ``RunningPipeline/ingest(_:)``.
 /// Stages and sinks written in Swift are added before `start`. Use it from one thread.
 public struct Pipeline {
     private var definition: Definition
@@ -64,7 +65,7 @@ public struct Pipeline {
     /// Adds a sink written in Swift that takes what leaves `origin` (`STAGE`, `STAGE.OUTPUT`,
     /// `source` or `dead_letters`).
     ///
-    /// - Parameter write: called on the writer's thread with each record; what it throws ends the run.
+    /// - Parameter write: called on the writer's thread with each record; a throw ends the run.
     public mutating func addSink(
         _ name: String, from origin: String,
         write: @escaping @Sendable (Record) throws(ConnectorError) -> Void
@@ -123,13 +124,21 @@ public struct RunningPipeline: Sendable {
     let run: PipelineRun
     let ingest: IngestQueue
 
-    /// Hands a record in; waits while the pipeline is busy. False when it has ended.
+    /// Hands a record in; suspends while the pipeline is busy. False when it has ended.
     @discardableResult
-    public func ingest(_ record: Record) -> Bool { ingest.channel.send(record.json) }
+    public func ingest(_ record: Record) async -> Bool { await ingest(json: record.json) }
 
     /// Hands in a JSON text as it is; a malformed one becomes a dead letter.
     @discardableResult
-    public func ingest(json: some Sequence<UInt8>) -> Bool { ingest.channel.send(Array(json)) }
+    public func ingest(json: some Sequence<UInt8>) async -> Bool {
+        let bytes = Array(json)
+        let channel = ingest.channel
+        if channel.trySend(bytes) { return true }
+        // Waiting for room would block a thread that readers of the outputs may need.
+        return await withCheckedContinuation { continuation in
+            WorkerThread { continuation.resume(returning: channel.send(bytes)) }.detach()
+        }
+    }
 
     /// No more records will come; everything handed in is finished, then the summary is returned.
     public func stop() async throws(PipelineError) -> Summary {

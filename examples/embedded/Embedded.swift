@@ -24,9 +24,9 @@ struct Embedded {
             }
             return total
         }
-        running.ingest(["id": "a1", "price": 2.5, "quantity": 3])
-        running.ingest(["id": "a2", "price": 10, "quantity": 1])
-        running.ingest(["id": "a3", "price": "free", "quantity": 1])
+        await running.ingest(["id": "a1", "price": 2.5, "quantity": 3])
+        await running.ingest(["id": "a2", "price": 10, "quantity": 1])
+        await running.ingest(["id": "a3", "price": "free", "quantity": 1])
         let summary = try await running.stop()
         print("total:", await reader.value)
         print("read \(summary.read), dead letters \(summary.counts.deadLetters)")

@@ -27,6 +27,9 @@ struct PatternMatch {
 
   private:
     void step();
+    const char *match_here(const char *at, const char *pattern);
+    bool match_special(const char *&at, const char *&pattern);
+    bool match_item(const char *&at, const char *&pattern, const char *&found);
     const char *item_end(const char *pattern) const;
     bool matches_item(const char *at, const char *pattern, const char *end) const;
     const char *match_repeated(const char *at, const char *pattern, const char *end);

@@ -215,7 +215,8 @@ struct tw_vm {
     tidewheel::KeyCacheEntry key_cache[256]{};
 
     // Registry references.
-    int record_metatable = LUA_NOREF, copy_metatable = LUA_NOREF, verdict_metatable = LUA_NOREF, array_metatable = LUA_NOREF;
+    int record_metatable = LUA_NOREF, copy_metatable = LUA_NOREF;
+    int verdict_metatable = LUA_NOREF, array_metatable = LUA_NOREF;
     int meta_object = LUA_NOREF, base = LUA_NOREF, verdict_cache = LUA_NOREF;
     const char *verdict_keys[64]{};
 
@@ -249,9 +250,12 @@ void push_handle(lua_State *L, tw_vm *vm, Node *node, Arena *arena, uint64_t gen
 Handle *to_handle(lua_State *L, tw_vm *vm, int index);  // nullptr when it is none
 Node *checked_node(lua_State *L, const Handle *handle);
 
-// values.cpp
+// null.cpp
+void open_null(lua_State *L);
 void push_null(lua_State *L);
 bool is_null(lua_State *L, int index);
+
+// values.cpp
 void write_lua(lua_State *L, tw_vm *vm, int index, Text &out);  // raises
 Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena);  // raises
 void push_json(lua_State *L, tw_vm *vm, const char *text, size_t length);  // valid JSON
@@ -261,12 +265,29 @@ const char *copy_or_raise(lua_State *L, Arena &arena, const char *text, size_t l
 // host_*.cpp
 void open_host(lua_State *L, tw_vm *vm, int base);
 int host_random(lua_State *L);
+void open_state(lua_State *L, int base);
+void open_verdicts(lua_State *L, tw_vm *vm, int base);
+void open_meta(lua_State *L, tw_vm *vm);
+// A table of functions behind a read-only view, as a field of the base.
+void set_library(lua_State *L, int base, const char *name, const luaL_Reg *functions);
 VerdictObject *to_verdict(lua_State *L, tw_vm *vm, int index);
 
 // call.cpp
 int run_call(tw_vm *vm, Call &call);  // a LUA_ status; the error is then in vm->failure
 void note_failure(tw_vm *vm, const char *kind, const char *text, size_t length);
 Made *make_record(lua_State *L, tw_vm *vm, int index);  // host_verdicts.cpp; raises
+
+// transaction.cpp
+using CountTable = std::unordered_map<std::string, double>;
+void begin_record(tw_vm *vm);
+void roll_back(tw_vm *vm);
+void commit(tw_vm *vm);
+void count_drop(tw_vm *vm, std::string reason);  // a record that ends by decision of a rule
+void count_name(CountTable &table, std::string_view name, double value);
+
+// runner.cpp
+bool deliver(tw_vm *vm, const Output &output, Node *record);
+Node *fresh_node(tw_vm *vm, const char *text, size_t length);  // indexed; nullptr: no memory
 
 // trace.cpp
 void arm_trace(tw_vm *vm);

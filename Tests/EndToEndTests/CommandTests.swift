@@ -1,0 +1,132 @@
+import Foundation
+import Records
+import TestKit
+import Testing
+
+@Suite struct CommandTests {
+    @Test func `a new pipeline runs, and its summary adds up`() throws {
+        let folder = TemporaryFolder()
+        #expect(try Tool.run("new", folder("p")).status == 0)
+        #expect(try Tool.run("lint", folder("p")).status == 0)
+        let run = try Tool.run("run", folder("p"), "--once", "--summary", folder("s.json"))
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.output.isEmpty)
+        let summary = try Record(json: folder.text("s.json").trimmingCharacters(in: .whitespacesAndNewlines))
+        #expect(summary["read"] == 5)
+        #expect(summary["dead_letters"] == 2)
+        #expect(summary["delivered"] == .object([Field("shape", 2), Field("dead_letters", 2)]))
+        #expect(summary["dropped"] == .object([Field("cancelled", 1)]))
+        #expect(try Tool.run("new", folder("p")).status == 2)
+    }
+
+    @Test func `the video example gives the counts that it promises`() throws {
+        let folder = TemporaryFolder()
+        try FileManager.default.copyItem(
+            atPath: Tool.root + "/examples/video-pipeline", toPath: folder("video"))
+        let run = try Tool.run("run", folder("video"), "--once", "--summary", folder("s.json"))
+        #expect(run.status == 0, "\(run.errors)")
+        let made = try Record(json: folder.text("s.json").trimmingCharacters(in: .newlines))
+        let expected = try Record(
+            json: folder.text("video/expected/summary.json").trimmingCharacters(in: .newlines))
+        for field in expected.fields { #expect(made[field.name] == field.value, "\(field.name)") }
+        let kinds = Set(
+            folder.text("video/out/dead_letters.jsonl").split(separator: "\n").compactMap {
+                try? Record(json: String($0))["kind"]?.text
+            })
+        #expect(kinds == ["malformed", "invalid", "rejected"])
+    }
+
+    @Test func `the benchmark pipelines do what they are for`() throws {
+        let folder = TemporaryFolder()
+        let good = #"{"video_id":"v","user_id":"u","processing_time":2.5,"status":"failed","created_at":"2025-01-01T00:00:00.000Z","region":"r","tier":"pro","size_bytes":1,"codec":"av1","meta":{"source":"api","attempt":1}}"#
+        let bad = good.replacingOccurrences(of: "\"tier\":\"pro\"", with: "\"tier\":null")
+        folder.write(good + "\n" + bad + "\n{\n", to: "in.jsonl")
+        let environment = [
+            "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"), "INVALID": folder("bad.jsonl"),
+        ]
+        for workload in ["w1", "w2", "w4"] {
+            let run = try Tool.run(
+                "run", Tool.root + "/examples/benchmarks/" + workload, "--once", environment: environment)
+            #expect(run.status == 0, "\(run.errors)")
+            let rows = folder.text("out.jsonl")
+            switch workload {
+            case "w1": #expect(rows == good + "\n" + bad + "\n")
+            case "w2": #expect(rows.contains(#""status":"FAILED""#) && rows.contains(#""processing_time_ms":2500.0,"discount":0.1"#))
+            default:
+                #expect(rows == good + "\n")
+                #expect(
+                    folder.text("bad.jsonl").split(separator: "\n").map { $0.suffix(22) }
+                        == [#"\"attempt\":1}}","reason":"tier:type"}"#.suffix(22), #"":"{","reason":"json"}"#.suffix(22)])
+            }
+        }
+    }
+
+    @Test func `stdin to stdout, record by record`() throws {
+        let folder = TemporaryFolder()
+        folder.write("source: {file: {path: \"-\"}}\nsinks: [{stdout: {}}]\n", to: "pipeline.yaml")
+        let run = try Tool.run("run", folder.path, "--once", input: Data("{\"a\":1}\n{\"b\":2}".utf8))
+        #expect(run.output == "{\"a\":1}\n{\"b\":2}\n")
+    }
+
+    @Test func `SIGTERM finishes what was read and exits with 0`() throws {
+        let folder = TemporaryFolder()
+        folder.write(
+            "source: {generate: {script: g.lua, rate: 1000}}\nsinks: [{file: {path: out.jsonl}}]\n",
+            to: "pipeline.yaml")
+        folder.write("function generate(i) return {i = i} end", to: "g.lua")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Tool.binary)
+        process.arguments = ["run", folder.path, "--summary", folder("s.json")]
+        try process.run()
+        while folder.text("out.jsonl").utf8.count < 100 { sched_yield() }
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        let rows = folder.text("out.jsonl").split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(rows.last == "")
+        let summary = try Record(json: folder.text("s.json").trimmingCharacters(in: .newlines))
+        #expect(summary["read"] == .integer(Int64(rows.count - 1)))
+    }
+
+    @Test(arguments: [
+        ("source: {file: {path: gone.jsonl}}\nsinks: [{null: {}}]", 1, "gone.jsonl: no such file"),
+        ("source: {file: {path: folder}}\nsinks: [{null: {}}]", 1, "folder: is a directory"),
+        ("source: {file: {path: in.jsonl}}\nsinks: [{file: {path: folder}}]", 1, "folder: is a directory"),
+        ("source: {file: {path: in.jsonl}}\nsinks: [{file: {path: /dev/full}}]", 1, "no space left"),
+        ("source: {file: {path: in.jsonl}}\nsinks: [{file: {path: in.jsonl/x}}]", 1, "not a directory"),
+        ("source: {file: {path: in.jsonl}}\nstages: [{name: a, transform: bad.lua}]\nsinks: [{null: {}}]", 2, "bad.lua:1:"),
+        ("source: {file: {path: in.jsonl}}\nstages: [{name: a, validate: {schema: bad.lua}}]\nsinks: [{null: {}}]", 2, "bad.lua:1:"),
+        ("source: {file: {path: in.jsonl}}\nlookups: {l: {file: folder, key: a}}\nsinks: [{null: {}}]", 2, "pipeline.yaml:2:20"),
+        ("source: {generate: {script: bad.lua}}\nsinks: [{null: {}}]", 1, "bad.lua:1:"),
+        ("nonsense", 2, "pipeline.yaml:1:1"),
+    ] as [(String, Int32, String)])
+    func `bad input is one clear error`(yaml: String, status: Int32, message: String) throws {
+        let folder = TemporaryFolder()
+        folder.write(yaml, to: "pipeline.yaml")
+        folder.write("{}\n", to: "in.jsonl")
+        folder.write("this is not Lua", to: "bad.lua")
+        folder.write("", to: "folder/x")
+        let run = try Tool.run("run", folder.path, "--once")
+        #expect(run.status == status)
+        #expect(run.errors.contains(message), "\(run.errors)")
+        #expect(run.output.isEmpty)
+        #expect(run.errors.split(separator: "\n").count <= 40)
+    }
+
+    @Test func `wrong usage exits with 2, and help with 0`() throws {
+        #expect(try Tool.run("run", "--workers", "0").status == 2)
+        #expect(try Tool.run("fly").status == 2)
+        #expect(try Tool.run("--help").status == 0)
+        #expect(try Tool.run("docs", "lua").output.contains("### drop\n"))
+        let bench = try Tool.run("bench", "pipeline", "--records", "1000")
+        #expect(try Record(json: bench.output.trimmingCharacters(in: .newlines))["records"] == 1000)
+    }
+
+    @Test func `the embedded example prints what it promises`() throws {
+        let binary = (Tool.root + "/.build/debug/embedded")
+        let run = try Tool.run(Tool.root + "/examples/embedded/pipeline", executable: binary)
+        let expected = try String(
+            contentsOfFile: Tool.root + "/examples/embedded/expected/output.txt", encoding: .utf8)
+        #expect(run.output.split(separator: "\n").sorted() == expected.split(separator: "\n").sorted())
+    }
+}

@@ -1,0 +1,77 @@
+import Records
+import Scripting
+import Synchronization
+import Testing
+
+@testable import Pipelines
+
+@Suite struct SummaryTests {
+    @Test func `a summary is one JSON object with every count by name`() {
+        var summary = Summary()
+        summary.name = "video \"x\""
+        summary.ruleSet = "0123456789ab"
+        summary.read = 10
+        summary.delivered = [("shape", 7), ("shape.side", 2), ("dead_letters", 1)]
+        summary.counts.extra = 2
+        summary.counts.deadLetters = 1
+        summary.counts.deadByStage = ["shape": 1]
+        summary.counts.dropped = ["queued": 2, "late\n": 0]
+        summary.counts.metrics = ["cost": 1.25, "seen": 3]
+        summary.counts.stateKeys = 4
+        summary.counts.stateBytes = 512
+        summary.seconds = 1.23456
+        summary.cpuSeconds = 0.5
+        summary.peakMemoryBytes = 1 << 20
+        #expect(
+            summary.json
+                == #"{"name":"video \"x\"","rule_set":"0123456789ab","read":10,"emitted":2,"#
+                + #""delivered":{"shape":7,"shape.side":2,"dead_letters":1},"#
+                + #""dropped":{"late\n":0,"queued":2},"dead_letters":1,"#
+                + #""dead_letters_by_stage":{"shape":1},"late":0,"metrics":{"cost":1.25,"seen":3},"#
+                + #""state_keys":4,"state_bytes":512,"seconds":1.235,"cpu_seconds":0.5,"#
+                + #""peak_memory_bytes":1048576}"#)
+    }
+
+    @Test func `counts of several workers are added by name`() {
+        var total = RuleCounts()
+        for worker in 1...3 {
+            var counts = RuleCounts()
+            counts.read = worker
+            counts.deadLetters = 1
+            counts.dropped = ["old": worker, "worker \(worker)": 1]
+            counts.metrics = ["cost": 0.5]
+            total.add(counts)
+        }
+        #expect(total.read == 6)
+        #expect(total.deadLetters == 3)
+        #expect(total.dropped == ["old": 6, "worker 1": 1, "worker 2": 1, "worker 3": 1])
+        #expect(total.metrics == ["cost": 1.5])
+    }
+
+    @Test func `the system's figures are there`() {
+        var summary = Summary()
+        summary.addUsage()
+        #expect(summary.cpuSeconds > 0)
+        #expect(summary.peakMemoryBytes > 1 << 20)
+    }
+
+    @Test func `rules that log too much are cut short, and told how many lines are missing`() {
+        let second = Atomic<Int>(0)
+        let lines = Locked<[String]>([])
+        let log = RuleLog(
+            clock: { second.load(ordering: .relaxed) },
+            output: { line in lines.withLock { $0.append(line) } })
+        for number in 0..<130 { log.write(stage: "shape", "n \(number)") }
+        #expect(lines.withLock { $0.count } == 100)
+        #expect(lines.withLock { $0.first } == "1970-01-01T00:00:00Z shape: n 0\n")
+        second.store(86_400, ordering: .relaxed)
+        for number in 0..<105 { log.write(stage: "shape", "m \(number)") }
+        #expect(lines.withLock { $0.count } == 200)
+        #expect(
+            lines.withLock { $0[100] }
+                == "… 30 more lines suppressed\n1970-01-02T00:00:00Z shape: m 0\n")
+        log.finish()
+        log.finish()
+        #expect(lines.withLock { Array($0[200...]) } == ["… 5 more lines suppressed\n"])
+    }
+}

@@ -1,0 +1,67 @@
+import TestKit
+import Testing
+import Tidewheel
+
+@Suite struct TidewheelTests {
+    private func folder() -> TemporaryFolder {
+        let folder = TemporaryFolder()
+        folder.write(
+            """
+            source: {ingest: {}}
+            stages: [{name: shape, transform: rules/a.lua}]
+            sinks: [{from: shape, null: {}}]
+            """, to: "pipeline.yaml")
+        folder.write("function process(r) r.twice = r.n * 2 end", to: "rules/a.lua")
+        return folder
+    }
+
+    @Test func `records go in, a Swift stage works on them, and an output is read as it comes`() async throws {
+        let folder = folder()
+        var pipeline = try Pipeline(folder: folder.path)
+        try pipeline.insertStage("even", after: "shape") { record in
+            guard case .integer(let n) = record["n"] else { return .reject("n is no integer") }
+            return n % 2 == 0 ? .pass : .drop("odd")
+        }
+        let output = try pipeline.output(from: "even")
+        let letters = try pipeline.output(from: "dead_letters")
+        let running = try pipeline.start()
+        let reader = Task { () -> [Value?] in
+            var values: [Value?] = []
+            for await record in output { values.append(record["twice"]) }
+            return values
+        }
+        let letterReader = Task { () -> [Value?] in
+            var values: [Value?] = []
+            for await letter in letters { values.append(letter["kind"]) }
+            return values
+        }
+        for n in 0..<5000 { await running.ingest(["n": .integer(Int64(n))]) }
+        await running.ingest(json: Array("not json".utf8))
+        await running.ingest(["n": 1.5])
+        let summary = try await running.stop()
+        #expect(await reader.value == stride(from: 0, to: 10000, by: 4).map { .integer($0) })
+        #expect(await letterReader.value == ["malformed", "rejected"])
+        #expect(summary.read == 5002)
+        #expect(summary.counts.dropped == ["odd": 2500])
+    }
+
+    @Test func `a sink that throws ends the run with its words`() async throws {
+        let folder = folder()
+        var pipeline = try Pipeline(folder: folder.path)
+        try pipeline.addSink("mine", from: "shape") { _ throws(ConnectorError) in
+            throw ConnectorError("no more room")
+        }
+        let running = try pipeline.start()
+        await running.ingest(["n": 1])
+        let error = await #expect(throws: PipelineError.self) { _ = try await running.stop() }
+        #expect(error?.description.contains("no more room") == true)
+    }
+
+    @Test func `a stage that is not there is told with a guess`() throws {
+        let folder = folder()
+        var pipeline = try Pipeline(folder: folder.path)
+        folder.write("", to: "still-here")
+        let error = #expect(throws: PipelineError.self) { _ = try pipeline.output(from: "shap") }
+        #expect(error?.description == "there is no stage \"shap\"; did you mean \"shape\"?")
+    }
+}

@@ -1,0 +1,126 @@
+import Foundation
+
+/// A place that breaks a rule of the house.
+struct Violation: Hashable, CustomStringConvertible {
+    var file: String
+    var line: Int
+    var rule: String
+    var description: String { "\(file):\(line): \(rule)" }
+}
+
+/// The rules of the house as pure functions over a file's path and text.
+enum Tidy {
+    static func longLines(_ path: String, _ text: String) -> [Violation] {
+        numbered(text).filter { $0.line.count > 100 }.map {
+            Violation(file: path, line: $0.number, rule: "longer than 100 columns")
+        }
+    }
+
+    static func longFiles(_ path: String, _ text: String) -> [Violation] {
+        let count = text.split(separator: "\n", omittingEmptySubsequences: false).count - 1
+        return count > 400 ? [Violation(file: path, line: 1, rule: "\(count) lines, 400 at most")] : []
+    }
+
+    /// Functions in Swift and C++ end where a line closes at the indentation they began with.
+    static func longFunctions(_ path: String, _ text: String) -> [Violation] {
+        var found: [Violation] = []
+        var open: (line: Int, indent: Int)?
+        for (number, line) in numbered(text) {
+            let indent = line.prefix { $0 == " " }.count
+            let body = line.dropFirst(indent)
+            if let start = open {
+                if indent <= start.indent, body.hasPrefix("}") {
+                    if number - start.line + 1 > 60 {
+                        found.append(Violation(file: path, line: start.line, rule: "function of \(number - start.line + 1) lines, 60 at most"))
+                    }
+                    open = nil
+                }
+            } else if isFunctionStart(body, path) {
+                open = (number, indent)
+            }
+        }
+        return found
+    }
+
+    private static func isFunctionStart(_ body: Substring, _ path: String) -> Bool {
+        if path.hasSuffix(".swift") {
+            return body.hasSuffix("{") && (body.contains("func ") || body.hasPrefix("init(") || body.contains(" init("))
+        }
+        return body.hasSuffix(") {") && !["if", "for", "while", "switch", "}", "else"].contains { body.hasPrefix($0) }
+    }
+
+    /// What the code base does without, and where it is allowed all the same.
+    static let banned: [(text: String, allowed: @Sendable (String) -> Bool)] = [
+        ("import Foundation", { $0.hasPrefix("Tests/") }),
+        ("print(", { $0.contains("/CommandLine/") || $0.hasPrefix("examples/") || $0.hasSuffix(".cpp") || $0.hasSuffix(".h") || $0.hasPrefix("Tests/") }),
+        ("try" + "!", { _ in false }), ("fatal" + "Error()", { _ in false }),
+        ("Dispatch" + "Queue", { _ in false }), ("NS" + "Lock", { _ in false }),
+        ("Task." + "detached", { _ in false }), ("String(" + "format:", { _ in false }),
+        ("FIX" + "ME", { _ in false }), ("TO" + "DO", { _ in false }), ("Task." + "sleep", { _ in false }),
+        ("usl" + "eep(", { $0.hasPrefix("Sources/") }),
+    ]
+
+    static func bannedWords(_ path: String, _ text: String) -> [Violation] {
+        numbered(text).flatMap { number, line in
+            banned.filter { word in
+                line.range(of: word.text).map { isWordStart(line, $0.lowerBound) } == true && !word.allowed(path)
+            }.map { Violation(file: path, line: number, rule: "\"\($0.text)\" is not used here") }
+        }
+    }
+
+    private static func isWordStart(_ line: Substring, _ index: Substring.Index) -> Bool {
+        guard index > line.startIndex else { return true }
+        let before = line[line.index(before: index)]
+        return !(before.isLetter || before.isNumber || before == "_" || before == ".")
+    }
+
+    static func uncheckedSendable(_ path: String, _ text: String) -> [Violation] {
+        numbered(text).filter { $0.line.contains("@unchecked " + "Sendable") && !$0.line.contains("//") }.map {
+            Violation(file: path, line: $0.number, rule: "say what protects it, on the same line")
+        }
+    }
+
+    /// Who may import whom inside the package.
+    static let imports: [String: Set<String>] = [
+        "Records": [], "Scripting": ["CScripting", "Records"], "Stages": ["Records", "Scripting"],
+        "Connectors": ["CCompression", "Records", "Scripting", "Stages"],
+        "Pipelines": ["Records", "Scripting", "Stages"],
+        "Tidewheel": ["Connectors", "Pipelines", "Records", "Scripting", "Stages"],
+        "CommandLine": ["Connectors", "Pipelines", "Records", "Scripting", "Stages", "Tidewheel"],
+        "TestKit": [],
+    ]
+
+    static func forbiddenImports(_ path: String, _ text: String) -> [Violation] {
+        let parts = path.split(separator: "/")
+        guard parts.count > 2, parts[0] == "Sources", let allowed = imports[String(parts[1])] else { return [] }
+        let own = Set(imports.keys).union(["CScripting", "CLua", "CCompression"])
+        return numbered(text).compactMap { number, line in
+            let words = line.split(separator: " ")
+            guard let index = words.firstIndex(of: "import"), index < 3, index + 1 < words.count else { return nil }
+            let module = String(words[index + 1])
+            guard own.contains(module), !allowed.contains(module) else { return nil }
+            return Violation(file: path, line: number, rule: "\(parts[1]) must not import \(module)")
+        }
+    }
+
+    static func machinePaths(_ path: String, _ text: String) -> [Violation] {
+        let places = ["wo" + "rk", "t" + "mp", "ro" + "ot", "o" + "pt", "ho" + "me"]
+        return numbered(text).filter { entry in
+            places.contains { entry.line.contains("\"/\($0)/") || entry.line.contains(" /\($0)/") }
+        }.map { Violation(file: path, line: $0.number, rule: "a path of one machine") }
+    }
+
+    static func titles(_ path: String, _ text: String) -> [Violation] {
+        var inCode = false
+        var count = 0
+        for (_, line) in numbered(text) {
+            if line.hasPrefix("```") { inCode.toggle() }
+            if !inCode, line.hasPrefix("# ") { count += 1 }
+        }
+        return count == 1 ? [] : [Violation(file: path, line: 1, rule: "\(count) titles, one is right")]
+    }
+
+    private static func numbered(_ text: String) -> [(number: Int, line: Substring)] {
+        text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map { ($0.offset + 1, $0.element) }
+    }
+}

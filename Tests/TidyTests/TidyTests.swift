@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+@Suite struct TidyTests {
+    static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+    /// Every file of the repository with one of these endings, and its text.
+    static func files(_ endings: String...) -> [(path: String, text: String)] {
+        var found: [(String, String)] = []
+        for top in ["Sources", "Tests", "examples", "scripts"] {
+            let walker = FileManager.default.enumerator(atPath: root + "/" + top)
+            while let name = walker?.nextObject() as? String {
+                guard endings.contains(where: { name.hasSuffix($0) }), !name.contains("/out/"),
+                    let text = try? String(contentsOfFile: "\(root)/\(top)/\(name)", encoding: .utf8)
+                else { continue }
+                found.append(("\(top)/\(name)", text))
+            }
+        }
+        return found
+    }
+
+    private func check(_ rule: (String, String) -> [Violation], _ files: [(path: String, text: String)]) {
+        #expect(files.count > 5)
+        let violations = files.flatMap { rule($0.path, $0.text) }
+        #expect(violations.isEmpty, "\(violations.map(\.description).joined(separator: "\n"))")
+    }
+
+    @Test func `lines fit into 100 columns`() {
+        check(Tidy.longLines, Self.files(".cpp", ".h") + Self.files(".swift").filter { $0.path.hasPrefix("Sources/") })
+    }
+    @Test func `files are one idea`() { check(Tidy.longFiles, Self.files(".swift", ".cpp", ".h")) }
+    @Test func `functions fit on a screen`() { check(Tidy.longFunctions, Self.files(".swift", ".cpp")) }
+    @Test func `banned words are not used`() { check(Tidy.bannedWords, Self.files(".swift", ".cpp", ".h")) }
+    @Test func `what is unchecked says why`() { check(Tidy.uncheckedSendable, Self.files(".swift")) }
+    @Test func `modules import only what stands above them`() { check(Tidy.forbiddenImports, Self.files(".swift")) }
+    @Test func `no file knows the machine it was written on`() {
+        check(Tidy.machinePaths, Self.files(".swift", ".cpp", ".h", ".lua", ".yaml", ".md"))
+    }
+
+    @Test func `documents have one title`() throws {
+        for name in ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"] {
+            let text = try String(contentsOfFile: "\(Self.root)/\(name).md", encoding: .utf8)
+            #expect(Tidy.titles(name, text).isEmpty)
+        }
+    }
+
+    @Test func `every module has tests, and every example has what it promises`() throws {
+        for module in Tidy.imports.keys {
+            let tests = try FileManager.default.contentsOfDirectory(atPath: "\(Self.root)/Tests/\(module)Tests")
+            #expect(tests.contains { $0.hasSuffix(".swift") }, "\(module)")
+        }
+        for example in ["video-pipeline", "embedded"] {
+            for part in ["README.md", "expected"] {
+                #expect(FileManager.default.fileExists(atPath: "\(Self.root)/examples/\(example)/\(part)"))
+            }
+        }
+    }
+
+    @Test func `each rule finds what it is for, and lets the rest pass`() {
+        #expect(Tidy.longLines("a.swift", String(repeating: "x", count: 101)).count == 1)
+        #expect(Tidy.longLines("a.swift", String(repeating: "x", count: 100)).isEmpty)
+        #expect(Tidy.longFiles("a.swift", String(repeating: "\n", count: 401)).count == 1)
+        #expect(Tidy.longFiles("a.swift", String(repeating: "\n", count: 400)).isEmpty)
+        let body = String(repeating: "    x()\n", count: 60)
+        #expect(Tidy.longFunctions("a.swift", "func f() {\n\(body)}\n").count == 1)
+        #expect(Tidy.longFunctions("a.cpp", "int f(int x) {\n\(body)}\n").count == 1)
+        #expect(Tidy.longFunctions("a.swift", "func f() {\n    x()\n}\n").isEmpty)
+        #expect(Tidy.bannedWords("Sources/Records/a.swift", "import " + "Foundation").count == 1)
+        #expect(Tidy.bannedWords("Sources/Records/a.swift", "blueprint(x)").isEmpty)
+        #expect(Tidy.bannedWords("Sources/Records/a.swift", "let x = try" + "! f()").count == 1)
+        #expect(Tidy.uncheckedSendable("a", "final class A: @unchecked " + "Sendable {").count == 1)
+        #expect(Tidy.uncheckedSendable("a", "class A: @unchecked " + "Sendable {  // Under a lock.").isEmpty)
+        #expect(Tidy.forbiddenImports("Sources/Records/a.swift", "public import Stages").count == 1)
+        #expect(Tidy.forbiddenImports("Sources/Stages/a.swift", "public import Records").isEmpty)
+        #expect(Tidy.machinePaths("a", "let x = \"/wo" + "rk/x\"").count == 1)
+        #expect(Tidy.machinePaths("a", "let x = \"/dev/full\"").isEmpty)
+        #expect(Tidy.titles("a", "# One\n```\n# no\n```\n").isEmpty)
+        #expect(Tidy.titles("a", "# One\n# Two\n").count == 1)
+    }
+}
