@@ -123,6 +123,11 @@ enum StopSignals {
         guard unsafe pipe(&ends) == 0 else { return }
         let receiver = ends[0]
         wake.store(Int(ends[1]), ordering: .relaxed)
+        // Whoever started us may have blocked them, and a blocked signal would stop nothing.
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        for number in [SIGTERM, SIGINT] { unsafe sigaddset(&signals, number) }
+        unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGTERM, SIGINT] {
             signal(number) { _ in
                 if StopSignals.count.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }

@@ -96,7 +96,7 @@ import Testing
         ("source: {file: {path: in.jsonl}}\nsinks: [{file: {path: in.jsonl/x}}]", 1, "not a directory"),
         ("source: {file: {path: in.jsonl}}\nstages: [{name: a, transform: bad.lua}]\nsinks: [{null: {}}]", 2, "bad.lua:1:"),
         ("source: {file: {path: in.jsonl}}\nstages: [{name: a, validate: {schema: bad.lua}}]\nsinks: [{null: {}}]", 2, "bad.lua:1:"),
-        ("source: {file: {path: in.jsonl}}\nlookups: {l: {file: folder, key: a}}\nsinks: [{null: {}}]", 2, "pipeline.yaml:2:20"),
+        ("source: {file: {path: in.jsonl}}\nlookups: {l: {file: folder, key: a}}\nsinks: [{null: {}}]", 2, "pipeline.yaml:2:21"),
         ("source: {generate: {script: bad.lua}}\nsinks: [{null: {}}]", 1, "bad.lua:1:"),
         ("nonsense", 2, "pipeline.yaml:1:1"),
     ] as [(String, Int32, String)])
