@@ -23,6 +23,14 @@ public struct Definition: Sendable {
     public var limits = Limits()
     /// When outputs become visible.
     public var commit = Commit()
+    /// The time that records carry; checked and kept, no stage of this version works by time.
+    public var time: TimeDefinition?
+    /// How often an output may arrive; checked and kept.
+    public var delivery = Delivery.exactlyOnce
+    /// How often a snapshot is taken, in nanoseconds; checked and kept.
+    public var checkpointNanoseconds: Int64 = 300_000_000_000
+    /// How rules are replaced while the stream runs; checked and kept.
+    public var reload: ReloadDefinition?
 }
 
 /// What scripts and records may take.
@@ -118,19 +126,22 @@ public struct StageDefinition: Sendable {
     public var fromLocation: Location
     /// CPU nanoseconds that one call may take.
     public var budgetNanoseconds: Int64 = 100_000_000
+    /// The lookup tables it says it uses.
+    public var lookups: [String] = []
     /// Its place in the file.
     public var location: Location
 
     /// Creates a stage.
     public init(
         name: String, work: StageWork, from: Origin, fromLocation: Location,
-        budgetNanoseconds: Int64 = 100_000_000, location: Location
+        budgetNanoseconds: Int64 = 100_000_000, lookups: [String] = [], location: Location
     ) {
         self.name = name
         self.work = work
         self.from = from
         self.fromLocation = fromLocation
         self.budgetNanoseconds = budgetNanoseconds
+        self.lookups = lookups
         self.location = location
     }
 }

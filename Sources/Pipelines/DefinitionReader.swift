@@ -5,6 +5,15 @@ public import Stages
 public struct DiagnosticList: Error, Sendable {
     /// All of them.
     public var findings: [Diagnostic]
+
+    /// Each finding once, in the order of the file.
+    init(ordered findings: [Diagnostic]) {
+        var seen: Set<Diagnostic> = []
+        self.findings = findings.filter { seen.insert($0).inserted }.sorted(
+            by: Diagnostic.isBefore)
+    }
+
+    init(findings: [Diagnostic]) { self.findings = findings }
 }
 
 /// Reads and checks `FOLDER/pipeline.yaml`; everything wrong is reported, not only the first.
@@ -27,17 +36,44 @@ public func readDefinition(
         ])
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-        throw DiagnosticList(findings: [Diagnostic(at: start, "the file is not valid UTF-8")])
+        throw DiagnosticList(findings: [
+            Diagnostic(
+                at: firstBrokenPlace(in: bytes, file: file),
+                "the file is not valid UTF-8 from here on; save it as UTF-8")
+        ])
     }
     var yaml = YAMLReader(file: file)
-    guard let root = yaml.read(text) else { throw DiagnosticList(findings: yaml.findings) }
+    guard let root = yaml.read(text) else { throw DiagnosticList(ordered: yaml.findings) }
     var substitution = Substitution(environment: environment)
     let settings = substitution.apply(to: root)
     var reader = DefinitionReader(folder: folder, catalogue: catalogue)
     reader.read(settings)
     let findings = yaml.findings + substitution.findings + reader.findings
-    guard findings.isEmpty else { throw DiagnosticList(findings: findings) }
+    guard findings.isEmpty else { throw DiagnosticList(ordered: findings) }
     return reader.definition
+}
+
+/// Where the first byte stands that is no UTF-8.
+private func firstBrokenPlace(in bytes: [UInt8], file: String) -> Location {
+    let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+    for (index, line) in lines.enumerated() where String(validating: line, as: UTF8.self) == nil {
+        let column = String(decoding: line, as: UTF8.self).unicodeScalars.prefix {
+            $0 != "\u{FFFD}"
+        }.count
+        return Location(file: file, line: index + 1, column: column + 1)
+    }
+    return Location(file: file, line: 1, column: 1)
+}
+
+/// Letters, digits, `_` and the other bytes given, not beginning with a digit or one of those.
+func isName(_ text: String, others: Set<UInt8> = [0x2D]) -> Bool {
+    func isLetter(_ byte: UInt8) -> Bool {
+        (0x61...0x7A).contains(byte | 0x20) || byte == 0x5F
+    }
+    guard let first = text.utf8.first, isLetter(first) else { return false }
+    return text.utf8.allSatisfy {
+        isLetter($0) || (0x30...0x39).contains($0) || others.contains($0)
+    }
 }
 
 /// Turns settings into a definition, section by section.
@@ -45,7 +81,11 @@ struct DefinitionReader {
     let catalogue: Catalogue
     var definition: Definition
     var findings: [Diagnostic] = []
-    var sinkPaths: [String] = []
+    var sinkPaths: Set<String> = []
+    /// The names under `lookups`, also of those that are wrong in themselves.
+    var declaredLookups: [String] = []
+    /// All names of stages, so that a `from` can be told that its stage comes later.
+    var stageNames: [String] = []
 
     init(folder: String, catalogue: Catalogue) {
         self.catalogue = catalogue
@@ -63,15 +103,14 @@ struct DefinitionReader {
         readSinks(reader.setting("sinks"), in: &reader)
         readLimits(reader.setting("limits"))
         readCommit(reader.setting("commit"))
+        readEngineSettings(&reader)
         refuseLaterKeys(&reader)
         findings += reader.finish()
     }
 
-    /// Keys of the design that this version does not carry out: better refused than ignored.
+    /// Sections of the design that hold nothing this version could do: better refused than ignored.
     private mutating func refuseLaterKeys(_ reader: inout SettingReader) {
-        for key in [
-            "queues", "handlers", "delivery", "checkpoint", "reload", "store", "time",
-        ] where reader.setting(key) != nil {
+        for key in ["queues", "handlers", "store"] where reader.setting(key) != nil {
             reader.reportKey(key, "\"\(key)\" is not in this version yet; remove it")
         }
     }
@@ -92,6 +131,7 @@ struct DefinitionReader {
                     Diagnostic(
                         at: entries[1].location, "several sources are not in this version yet"))
             }
+            checkName(first.key, at: first.location)
             readSource(first.value, name: first.key)
         } else {
             reader.require("source")
@@ -148,7 +188,9 @@ struct DefinitionReader {
             findings.append(Diagnostic(at: setting.location, "\"lookups\" must map names to files"))
             return
         }
+        declaredLookups = entries.map(\.key)
         for entry in entries {
+            checkName(entry.key, at: entry.location)
             var reader = SettingReader(entry.value, what: "lookups.\(entry.key)")
             reader.require("file")
             reader.require("key")
@@ -186,6 +228,17 @@ struct DefinitionReader {
         definition.commit.records = reader.integer("records", in: 1...10_000_000) ?? 5000
         definition.commit.everyNanoseconds = reader.nanoseconds("every") ?? 200_000_000
         findings += reader.finish()
+    }
+
+    /// Reports a name that `from` or a rule could not use.
+    mutating func checkName(_ name: String, at location: Location) {
+        if !isName(name) {
+            let rule = "a name has letters, digits, _ and -, and begins with a letter or _"
+            findings.append(Diagnostic(at: location, "\"\(name)\": \(rule)"))
+        }
+        if ["source", "dead_letters"].contains(name) {
+            findings.append(Diagnostic(at: location, "\"\(name)\" is the engine's own name"))
+        }
     }
 
     /// Reports a file that is not there, at the place that names it.

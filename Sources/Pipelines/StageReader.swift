@@ -10,18 +10,32 @@ extension DefinitionReader {
             findings.append(Diagnostic(at: setting.location, "\"stages\" must be a list"))
             return
         }
+        stageNames = items.compactMap(Self.name)
         for item in items { readStage(item) }
     }
 
+    private static func name(of stage: Setting) -> String? {
+        guard case .mapping(let entries) = stage.content,
+            case .scalar(let name, _) = entries.first(where: { $0.key == "name" })?.value.content
+        else { return nil }
+        return name
+    }
+
     private mutating func readStage(_ setting: Setting) {
+        guard case .mapping = setting.content else {
+            let example = "{name: shape, transform: rules/shape.lua}"
+            findings.append(
+                Diagnostic(at: setting.location, "a stage must be a mapping, such as \(example)"))
+            return
+        }
         var reader = SettingReader(setting, what: "stage")
         reader.require("name")
         let name = reader.string("name")
-        if let name { checkName(name, at: reader.location(of: "name")) }
+        if let name { checkStageName(name, at: reader.location(of: "name")) }
         let from = origin(of: &reader, default: definition.stages.count - 1)
         let budget = reader.nanoseconds("budget") ?? 100_000_000
         if budget > 60_000_000_000 { reader.report("budget", "\"budget\" can be 60s at most") }
-        checkLookups(&reader)
+        let lookups = readLookupNames(&reader)
         let work = readWork(&reader)
         if reader.setting("aggregate") != nil {
             reader.reportKey("aggregate", "\"aggregate\" is not in this version yet")
@@ -31,30 +45,27 @@ extension DefinitionReader {
             StageDefinition(
                 name: name ?? "?\(definition.stages.count)", work: work, from: from,
                 fromLocation: reader.location(of: "from"), budgetNanoseconds: budget,
-                location: setting.location))
+                lookups: lookups, location: setting.location))
     }
 
-    private mutating func checkLookups(_ reader: inout SettingReader) {
-        for name in reader.strings("lookups") ?? []
-        where !definition.lookups.contains(where: { $0.name == name }) {
-            let hint = suggestion(for: name, among: definition.lookups.map(\.name))
-            reader.report("lookups", "there is no lookup \"\(name)\"\(hint)")
-        }
-    }
-
-    private mutating func checkName(_ name: String, at location: Location) {
-        let isWord = name.utf8.allSatisfy { byte in
-            (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A) || (byte >= 0x30 && byte <= 0x39)
-                || byte == 0x5F || byte == 0x2D
-        }
-        let startsWell = name.utf8.first.map { !($0 >= 0x30 && $0 <= 0x39) && $0 != 0x2D } ?? false
-        if !isWord || !startsWell {
+    private mutating func readLookupNames(_ reader: inout SettingReader) -> [String] {
+        guard let names = reader.strings("lookups"), let setting = reader.setting("lookups")
+        else { return [] }
+        var places = [setting]
+        if case .sequence(let items) = setting.content { places = items }
+        for place in places {
+            guard case .scalar(let name, _) = place.content, !name.isEmpty,
+                !declaredLookups.contains(name)
+            else { continue }
+            let hint = suggestion(for: name, among: declaredLookups)
             findings.append(
-                Diagnostic(at: location, "\"\(name)\": a name has letters, digits, _ and -"))
+                Diagnostic(at: place.location, "there is no lookup \"\(name)\"\(hint)"))
         }
-        if ["source", "dead_letters"].contains(name) {
-            findings.append(Diagnostic(at: location, "\"\(name)\" is the engine's own name"))
-        }
+        return names
+    }
+
+    private mutating func checkStageName(_ name: String, at location: Location) {
+        checkName(name, at: location)
         if definition.stages.contains(where: { $0.name == name }) {
             findings.append(Diagnostic(at: location, "there is already a stage \"\(name)\""))
         }
@@ -66,8 +77,9 @@ extension DefinitionReader {
             reader.reportKey(present[1], "a stage has one of \(Self.kinds.joined(separator: ", "))")
         }
         if present.isEmpty, !reader.isPresent("aggregate") {
-            let hints = reader.keys.compactMap { closest(to: $0, among: Self.kinds) }
-            if hints.isEmpty {
+            // An unknown key is reported by itself, and most probably was meant to be the work.
+            let usual = ["name", "from", "budget", "lookups"]
+            if !reader.keys.contains(where: { !usual.contains($0) }) {
                 findings.append(
                     Diagnostic(
                         at: reader.location(of: "name"),
@@ -100,7 +112,7 @@ extension DefinitionReader {
             rule = FileReference(path: path, location: reader.location(of: "rules"))
             checkFile(path, at: reader.location(of: "rules"))
         }
-        if !reader.isPresent("schema"), !reader.isPresent("rules") {
+        if reader.keys.isEmpty, reader.finish().isEmpty {
             findings.append(
                 Diagnostic(at: setting.location, "validate needs a schema, rules, or both"))
         }
@@ -115,17 +127,25 @@ extension DefinitionReader {
         }
         if text == "source" { return .source }
         if text == "dead_letters" { return .deadLetters }
-        let parts = text.split(separator: ".", maxSplits: 1).map(String.init)
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+            .map(String.init)
+        if parts.count > 1, !isName(parts[1]) {
+            reader.report("from", "\"\(text)\" must be STAGE or STAGE.OUTPUT")
+            return .source
+        }
         if let stage = definition.stages.firstIndex(where: { $0.name == parts[0] }) {
             return .stage(stage, output: parts.count > 1 ? parts[1] : nil)
         }
-        let names = definition.stages.map(\.name) + ["source", "dead_letters"]
-        reader.report(
-            "from",
-            "there is no stage \"\(parts[0])\" before this"
-                + suggestion(for: parts[0], among: names)
-        )
+        reader.report("from", unknownOrigin(parts[0]))
         return .source
+    }
+
+    private func unknownOrigin(_ name: String) -> String {
+        if ["source", "dead_letters"].contains(name) { return "\"\(name)\" has no named outputs" }
+        let problem = "there is no stage \"\(name)\" before this"
+        if stageNames.contains(name) { return problem + "; stages run in the order written" }
+        let names = definition.stages.map(\.name) + ["source", "dead_letters"]
+        return problem + suggestion(for: name, among: names)
     }
 
     mutating func readSinks(_ setting: Setting?, in root: inout SettingReader) {
@@ -196,11 +216,12 @@ extension DefinitionReader {
             let path = options.first(where: { $0.key == "path" }),
             case .scalar(let text, _) = path.value.content
         else { return }
-        if sinkPaths.contains(text), !text.hasPrefix("/dev/") {
+        let steps = text.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+        let isNew = sinkPaths.insert(text.hasPrefix("/") ? "/" + steps : steps).inserted
+        if !isNew, !text.hasPrefix("/dev/") {
             findings.append(
                 Diagnostic(
                     at: path.value.location, "another sink already writes to \"\(text)\""))
         }
-        sinkPaths.append(text)
     }
 }

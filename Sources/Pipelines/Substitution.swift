@@ -56,6 +56,11 @@ struct Substitution {
     private mutating func value(of reference: String, at location: Location) -> String {
         let parts = reference.split(separator: ":-", maxSplits: 1, omittingEmptySubsequences: false)
         let name = String(parts[0])
+        if !isName(name, others: []) || parts.last?.contains("${") == true {
+            let problem = "\"${\(reference)}\" must be ${NAME} or ${NAME:-default}"
+            findings.append(Diagnostic(at: location, problem))
+            return "${\(reference)}"
+        }
         if let value = environment[name], !(value.isEmpty && parts.count > 1) { return value }
         if parts.count > 1 { return String(parts[1]) }
         findings.append(

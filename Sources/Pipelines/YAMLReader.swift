@@ -4,99 +4,134 @@ internal import Yams
 /// Reads YAML text into settings that know their places; reports everything that is not plain.
 struct YAMLReader {
     let file: String
-    private var text = ""
     private(set) var findings: [Diagnostic] = []
+    private var text: MarkedText
+    private var isBroken = false
 
-    init(file: String) { self.file = file }
+    init(file: String) {
+        self.file = file
+        text = MarkedText("")
+    }
 
     /// The settings of one document, or nil when it cannot be read at all.
-    mutating func read(_ text: String) -> Setting? {
-        self.text = text
-        do {
-            let parser = try Parser(yaml: text, resolver: .basic)
-            guard let root = try parser.singleRoot() else {
-                report(nil, "the file is empty")
-                return nil
+    mutating func read(_ source: String) -> Setting? {
+        text = MarkedText(source)
+        // Every round tells one repeated key apart; a file of nothing else is not worth more.
+        for _ in 0..<100 {
+            do {
+                let parser = try Parser(yaml: text.joined, resolver: .basic, encoding: .utf8)
+                // Nodes only borrow their anchors from the parser.
+                return try withExtendedLifetime(parser) { try convertRoot($0) }
+            } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
+                if text.markKey(line: context.mark.line, column: context.mark.column) { continue }
+                report(context.mark, "the key \"\(keys.first ?? "")\" is given twice")
+            } catch let error as YamlError {
+                report(error)
+            } catch {
+                report(nil, "the YAML cannot be read: \(error)")
             }
-            return convert(root)
-        } catch let error as YamlError {
-            report(error)
-        } catch {
-            report(nil, "the YAML cannot be read: \(error)")
+            return nil
         }
+        report(nil, "too many keys are given twice")
         return nil
     }
 
+    private mutating func convertRoot(_ parser: Parser) throws -> Setting? {
+        guard let root = try parser.singleRoot() else {
+            report(nil, "the file is empty")
+            return nil
+        }
+        let setting = convert(root)
+        return isBroken ? nil : setting
+    }
+
+    private func place(_ mark: Mark?) -> Location {
+        guard let mark else { return Location(file: file, line: 1, column: 1) }
+        let column = text.originalColumn(line: mark.line, column: mark.column)
+        return Location(file: file, line: mark.line, column: column)
+    }
+
     private mutating func report(_ mark: Mark?, _ message: String) {
-        let location = Location(file: file, line: mark?.line ?? 1, column: mark?.column ?? 1)
-        findings.append(Diagnostic(at: location, message))
+        report(at: place(mark), message)
+    }
+
+    private mutating func report(at location: Location, _ message: String) {
+        let finding = Diagnostic(at: location, message)
+        if !findings.contains(finding) { findings.append(finding) }
     }
 
     private mutating func report(_ error: YamlError) {
         switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            report(mark, "YAML: \(problem)")
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            for key in duplicates {
-                findings.append(
-                    Diagnostic(
-                        at: secondPlace(of: key, from: context.mark),
-                        "the key \"\(key)\" is given twice in this mapping"))
-            }
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _):
+            let hint = text.line(mark.line).contains("${") ? "; a value with ${ needs quotes" : ""
+            report(mark, "YAML: \(problem)\(hint)")
+        case .composer(let context, let problem, let mark, _):
+            report(mark, "YAML: \(context.map { $0.text + " " } ?? "")\(problem)")
+        case .reader(let problem, let offset, _, let yaml):
+            let before = yaml.prefix(offset ?? 0)
+            let line = before.count { $0.isNewline } + 1
+            let start = before.lastIndex { $0.isNewline }.map { before.index(after: $0) }
+            let column = before[(start ?? before.startIndex)...].unicodeScalars.count + 1
+            report(
+                at: Location(
+                    file: file, line: line,
+                    column: text.originalColumn(line: line, column: column)),
+                "YAML: \(problem)")
         default: report(nil, "YAML: \(error)")
         }
     }
 
-    /// The parser names only the mapping, so the second occurrence is looked up in the text.
-    private func secondPlace(of key: String, from mark: Mark) -> Location {
-        var seen = 0
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        for index in (mark.line - 1)..<max(mark.line - 1, lines.count) {
-            let line = Array(lines[index])
-            let wanted = Array(key)
-            var at = index == mark.line - 1 ? mark.column - 1 : 0
-            while at + wanted.count <= line.count {
-                let before = at == 0 ? " " : line[at - 1]
-                let rest = line[(at + wanted.count)...].drop { $0 == " " || $0 == "\"" }
-                if Array(line[at..<(at + wanted.count)]) == wanted, rest.first == ":",
-                    " {,\"'".contains(before)
-                {
-                    seen += 1
-                    if seen == 2 { return Location(file: file, line: index + 1, column: at + 1) }
-                }
-                at += 1
+    private mutating func convert(_ node: Node) -> Setting {
+        let location = place(node.mark)
+        if node.anchor != nil {
+            report(node.mark, "anchors and aliases are not supported; write the value out")
+            // A small file of nested aliases would become endless, so only texts are looked at.
+            guard case .scalar = node else {
+                isBroken = true
+                return Setting(.null, at: location)
             }
         }
-        return Location(file: file, line: mark.line, column: mark.column)
-    }
-
-    private mutating func convert(_ node: Node) -> Setting {
-        let location = Location(
-            file: file, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1)
+        checkTag(node)
         switch node {
         case .scalar(let scalar):
-            let quoted = scalar.style == .singleQuoted || scalar.style == .doubleQuoted
-            let isNull = !quoted && ["", "~", "null"].contains(scalar.string)
-            if isNull { return Setting(.null, at: location) }
-            return Setting(.scalar(scalar.string, quoted: quoted), at: location)
+            let isQuoted = scalar.style != .plain
+            if !isQuoted, ["", "~", "null"].contains(scalar.string) {
+                return Setting(.null, at: location)
+            }
+            return Setting(.scalar(scalar.string, quoted: isQuoted), at: location)
         case .sequence(let sequence):
             return Setting(.sequence(sequence.map { convert($0) }), at: location)
         case .mapping(let mapping):
-            var entries: [Setting.Entry] = []
-            for (key, value) in mapping {
-                let place = Location(
-                    file: file, line: key.mark?.line ?? 1, column: key.mark?.column ?? 1)
-                guard let name = key.string else {
-                    findings.append(Diagnostic(at: place, "a key must be a text"))
-                    continue
-                }
-                entries.append(Setting.Entry(key: name, location: place, value: convert(value)))
-            }
-            return Setting(.mapping(entries), at: location)
+            return Setting(.mapping(entries(of: mapping)), at: location)
         case .alias:
-            findings.append(Diagnostic(at: location, "aliases are not supported here"))
+            report(node.mark, "anchors and aliases are not supported; write the value out")
+            isBroken = true
             return Setting(.null, at: location)
         }
+    }
+
+    private mutating func checkTag(_ node: Node) {
+        let tag = node.tag.description
+        let usual = [Tag.Name.implicit, .str, .seq, .map].map(\.rawValue)
+        if !usual.contains(tag) { report(node.mark, "tags such as \(tag) are not supported") }
+    }
+
+    private mutating func entries(of mapping: Node.Mapping) -> [Setting.Entry] {
+        var entries: [Setting.Entry] = []
+        var names: Set<String> = []
+        for (key, value) in mapping {
+            guard case .scalar(let scalar) = key, key.anchor == nil else {
+                report(key.mark, "a key must be a text")
+                continue
+            }
+            let name = text.withoutMarkers(scalar.string)
+            if !names.insert(name).inserted {
+                report(key.mark, "the key \"\(name)\" is given twice in this mapping")
+                continue
+            }
+            let setting = convert(value)
+            entries.append(Setting.Entry(key: name, location: place(key.mark), value: setting))
+        }
+        return entries
     }
 }

@@ -3,7 +3,9 @@ public struct SettingReader {
     private let what: String
     private let entries: [Setting.Entry]
     private let location: Location
+    private let isMapping: Bool
     private var known: [String] = []
+    private var missing: [String] = []
     private var findings: [Diagnostic] = []
 
     /// Reads `setting`, which should be a mapping; `what` names it in messages.
@@ -11,10 +13,15 @@ public struct SettingReader {
         self.what = what
         location = setting.location
         switch setting.content {
-        case .mapping(let entries): self.entries = entries
-        case .null: entries = []
+        case .mapping(let entries):
+            self.entries = entries
+            isMapping = true
+        case .null:
+            entries = []
+            isMapping = true
         default:
             entries = []
+            isMapping = false
             findings.append(Diagnostic(at: setting.location, "\(what) must be a mapping of keys"))
         }
     }
@@ -45,12 +52,10 @@ public struct SettingReader {
         findings.append(Diagnostic(at: keyLocation(of: key), message))
     }
 
-    /// Reports the key when it is missing.
+    /// Reports the key when it is missing from a mapping.
     public mutating func require(_ key: String) {
         if !known.contains(key) { known.append(key) }
-        if !isPresent(key) {
-            findings.append(Diagnostic(at: location, "\(what) needs the key \"\(key)\""))
-        }
+        if isMapping, !isPresent(key) { missing.append(key) }
     }
 
     /// The value of a key as it is.
@@ -111,9 +116,10 @@ public struct SettingReader {
         return nil
     }
 
-    /// A duration above zero, in nanoseconds.
+    /// A duration above zero, or of zero where that means something, in nanoseconds.
     public mutating func nanoseconds(_ key: String, allowsZero: Bool = false) -> Int64? {
-        quantity(key, "a duration above zero, such as 500ms, 2s or 10m", allowsZero, parseDuration)
+        let wanted = allowsZero ? "a duration" : "a duration above zero"
+        return quantity(key, "\(wanted), such as 500ms, 2s or 10m", allowsZero, parseDuration)
     }
 
     /// A size above zero, in bytes.
@@ -126,10 +132,12 @@ public struct SettingReader {
         _ key: String, _ wanted: String, _ allowsZero: Bool, _ parse: (String) -> Int64?
     ) -> Int64? {
         guard let value = setting(key) else { return nil }
-        if case .scalar(let text, _) = value.content, let amount = parse(text) {
-            if amount > 0 || allowsZero { return amount }
+        var hint = ""
+        if case .scalar(let text, _) = value.content {
+            if let amount = parse(text), amount > 0 || allowsZero { return amount }
+            if Int64(text) != nil { hint = "; \(text) needs a unit" }
         }
-        report(key, "\"\(key)\" must be \(wanted)")
+        report(key, "\"\(key)\" must be \(wanted)\(hint)")
         return nil
     }
 
@@ -145,10 +153,16 @@ public struct SettingReader {
     /// Reports the keys that nobody asked for; returns everything found.
     public func finish() -> [Diagnostic] {
         var all = findings
+        var meant: [String] = []
         for entry in entries where !known.contains(entry.key) {
             let hint = suggestion(for: entry.key, among: known)
+            if let key = closest(to: entry.key, among: known) { meant.append(key) }
             all.append(
                 Diagnostic(at: entry.location, "unknown key \"\(entry.key)\" in \(what)\(hint)"))
+        }
+        // A misspelt key is one mistake, so the one it stands for is not missing as well.
+        for key in missing where !meant.contains(key) {
+            all.append(Diagnostic(at: location, "\(what) needs the key \"\(key)\""))
         }
         return all
     }

@@ -1,7 +1,9 @@
 /// The candidate that a misspelt name most probably meant, if one is close enough.
+///
+/// Two slips are forgiven, more in long names, and only one where two would be most of the name.
 public func closest(to name: String, among candidates: some Sequence<String>) -> String? {
     let wanted = Array(name.utf8)
-    let limit = max(1, min(3, wanted.count / 3))
+    let limit = wanted.count < 4 ? 1 : max(2, wanted.count / 3)
     var best: (name: String, distance: Int)?
     for candidate in candidates where candidate != name {
         let distance = editDistance(wanted, Array(candidate.utf8))

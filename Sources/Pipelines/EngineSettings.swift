@@ -1,0 +1,97 @@
+internal import Stages
+
+/// The time that records carry.
+public struct TimeDefinition: Sendable, Hashable {
+    /// The field that holds it.
+    public var field: String
+    /// How late a record may come after a newer one, in nanoseconds.
+    public var outOfOrdernessNanoseconds: Int64 = 0
+    /// After how much silence a source no longer holds the time back, in nanoseconds.
+    public var idleNanoseconds: Int64?
+    /// How far ahead of the clock a record may be, in nanoseconds.
+    public var maxFutureSkewNanoseconds: Int64?
+}
+
+/// How often one output may arrive.
+public enum Delivery: String, Sendable, Hashable, CaseIterable {
+    /// Once, also over kills and restarts.
+    case exactlyOnce = "exactly_once"
+    /// Once, or again after a restart.
+    case atLeastOnce = "at_least_once"
+    /// Once, or not at all after a kill.
+    case atMostOnce = "at_most_once"
+}
+
+/// How rules are replaced while the stream runs.
+public struct ReloadDefinition: Sendable, Hashable {
+    /// The files are watched.
+    public var watch = false
+    /// The last records that a new version is tried on.
+    public var shadow = 1000
+    /// The share of them that may come out differently, 0 to 1.
+    public var maxDifference = 1.0
+    /// The records after which a new version has proved itself.
+    public var probationRecords = 1000
+    /// The share of them that may fail, 0 to 1.
+    public var probationErrorRate = 0.05
+}
+
+/// Settings of the engine that are checked in full, and kept for the parts that come to use them.
+extension DefinitionReader {
+    mutating func readEngineSettings(_ root: inout SettingReader) {
+        if let word = root.choice("delivery", of: Delivery.allCases.map(\.rawValue)) {
+            definition.delivery = Delivery(rawValue: word) ?? .exactlyOnce
+        }
+        if let setting = root.setting("checkpoint") {
+            var reader = SettingReader(setting, what: "checkpoint")
+            reader.require("every")
+            definition.checkpointNanoseconds =
+                reader.nanoseconds("every") ?? definition.checkpointNanoseconds
+            findings += reader.finish()
+        }
+        if let setting = root.setting("time") { readTime(setting) }
+        if let setting = root.setting("reload") { readReload(setting) }
+    }
+
+    private mutating func readTime(_ setting: Setting) {
+        var reader = SettingReader(setting, what: "time")
+        reader.require("field")
+        var time = TimeDefinition(field: reader.string("field") ?? "")
+        time.outOfOrdernessNanoseconds =
+            reader.nanoseconds("out_of_orderness", allowsZero: true) ?? 0
+        time.idleNanoseconds = reader.nanoseconds("idle_after")
+        time.maxFutureSkewNanoseconds = reader.nanoseconds("max_future_skew")
+        definition.time = time
+        findings += reader.finish()
+    }
+
+    private mutating func readReload(_ setting: Setting) {
+        var reader = SettingReader(setting, what: "reload")
+        var reload = ReloadDefinition()
+        reload.watch = reader.bool("watch") ?? reload.watch
+        reload.shadow = reader.integer("shadow", in: 0...1_000_000) ?? reload.shadow
+        reload.maxDifference = share("max_difference", of: &reader) ?? reload.maxDifference
+        if let probation = reader.setting("probation") {
+            var inner = SettingReader(probation, what: "reload.probation")
+            reload.probationRecords =
+                inner.integer("records", in: 1...10_000_000) ?? reload.probationRecords
+            reload.probationErrorRate =
+                share("error_rate", of: &inner) ?? reload.probationErrorRate
+            findings += inner.finish()
+        }
+        definition.reload = reload
+        findings += reader.finish()
+    }
+
+    /// A percentage as a share of 1.
+    private func share(_ key: String, of reader: inout SettingReader) -> Double? {
+        guard let value = reader.setting(key) else { return nil }
+        if case .scalar(let text, _) = value.content, text.hasSuffix("%"),
+            let number = Double(text.dropLast()), (0...100).contains(number)
+        {
+            return number / 100
+        }
+        reader.report(key, "\"\(key)\" must be a percentage from 0% to 100%, such as 5%")
+        return nil
+    }
+}
