@@ -10,7 +10,8 @@ import Testing
         let verbs = main.matches(of: /([A-Z][a-z]+)Command\.self/).map { String($0.1) }
         #expect(verbs.count >= 5)
         for verb in verbs {
-            #expect(FileManager.default.fileExists(atPath: "\(folder)/\(verb)Command.swift"), "\(verb)")
+            #expect(
+                FileManager.default.fileExists(atPath: "\(folder)/\(verb)Command.swift"), "\(verb)")
         }
     }
 }

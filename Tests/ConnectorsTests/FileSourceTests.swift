@@ -13,7 +13,8 @@ import Testing
         recordLimit: Int = 1 << 20
     ) throws -> [String] {
         let context = RunContext(
-            folder: folder.path, once: true, inputs: [], recordLimit: recordLimit, sourceName: "source")
+            folder: folder.path, once: true, inputs: [], recordLimit: recordLimit,
+            sourceName: "source")
         let source = try FileSource(options, context: context)
         var rows: [String] = []
         let batch = Batch()
@@ -52,7 +53,9 @@ import Testing
 
     @Test func `files of a pattern are read in the order of their names`() throws {
         let folder = TemporaryFolder()
-        for name in ["b", "a", "c"] { folder.write("{\"f\":\"\(name)\"}\n", to: "in/\(name).jsonl") }
+        for name in ["b", "a", "c"] {
+            folder.write("{\"f\":\"\(name)\"}\n", to: "in/\(name).jsonl")
+        }
         folder.write("", to: "in/empty.jsonl")
         #expect(
             try readAll(folder, .init(paths: ["in/*.jsonl"])) == [
@@ -62,10 +65,12 @@ import Testing
 
     @Test func `a line beyond the limit is one problem, and the next line goes on`() throws {
         let folder = TemporaryFolder()
-        folder.write("{}\n" + String(repeating: "x", count: 300_000) + "\n{\"a\":1}\n", to: "in.jsonl")
+        folder.write(
+            "{}\n" + String(repeating: "x", count: 300_000) + "\n{\"a\":1}\n", to: "in.jsonl")
         #expect(
             try readAll(folder, .init(paths: ["in.jsonl"]), limit: 1000, recordLimit: 1000) == [
-                "{}", "<line of 300000 bytes is longer than the record limit of 1000 bytes>", "{\"a\":1}",
+                "{}", "<line of 300000 bytes is longer than the record limit of 1000 bytes>",
+                "{\"a\":1}",
             ])
     }
 
@@ -77,8 +82,10 @@ import Testing
         for _ in 0..<60 {
             let row = (0..<3).map { _ -> String in
                 let cell = cells.randomElement(using: &random) ?? ""
-                let needsQuotes = cell.contains { ",\"\n".contains($0) } || Bool.random(using: &random)
-                return needsQuotes ? "\"" + cell.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : cell
+                let needsQuotes =
+                    cell.contains { ",\"\n".contains($0) } || Bool.random(using: &random)
+                return needsQuotes
+                    ? "\"" + cell.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : cell
             }
             text += row.joined(separator: ",") + (Bool.random(using: &random) ? "\n" : "\r\n")
         }
@@ -91,10 +98,13 @@ import Testing
             let names = ["one", "two", "three"]
             expected.append(
                 Record(
-                    zip(names, row.cells).map { Field($0, .string(String(decoding: $1, as: UTF8.self))) }
+                    zip(names, row.cells).map {
+                        Field($0, .string(String(decoding: $1, as: UTF8.self)))
+                    }
                 ).description)
         }
-        #expect(try readAll(folder, .init(paths: ["in.csv"]), limit: limit) == expected, "\(random)")
+        #expect(
+            try readAll(folder, .init(paths: ["in.csv"]), limit: limit) == expected, "\(random)")
     }
 
     @Test func `CSV rows that do not fit the header are problems`() throws {
@@ -123,11 +133,18 @@ import Testing
         }
         let rows = ["{\"a\":1}", "{\"b\":2}"]
         #expect(try readAll(folder, .init(paths: ["x.jsonl.gz"]), limit: 5) == rows + rows)
-        #expect(throws: ConnectorError.self) { _ = try readAll(folder, .init(paths: ["cut.jsonl.gz"])) }
-        #expect(throws: ConnectorError.self) { _ = try readAll(folder, .init(paths: ["bad.jsonl.gz"])) }
+        #expect(throws: ConnectorError.self) {
+            _ = try readAll(folder, .init(paths: ["cut.jsonl.gz"]))
+        }
+        #expect(throws: ConnectorError.self) {
+            _ = try readAll(folder, .init(paths: ["bad.jsonl.gz"]))
+        }
     }
 
-    @Test(arguments: [("missing.jsonl", "no such file"), ("none/*.jsonl", "no file matches"), ("folder", "is a directory")])
+    @Test(arguments: [
+        ("missing.jsonl", "no such file"), ("none/*.jsonl", "no file matches"),
+        ("folder", "is a directory"),
+    ])
     func `what cannot be read is said at the start`(path: String, message: String) {
         let folder = TemporaryFolder()
         folder.write("", to: "folder/x")

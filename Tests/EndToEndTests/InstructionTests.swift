@@ -16,17 +16,21 @@ import Testing
         }
         folder.write(lines.joined(), to: "in.jsonl")
         // Valgrind of Debian 12 cannot read the compiler's newer debug information.
-        let stripped = try Tool.run("-g", "-o", folder("tidewheel"), Tool.binary, executable: "/usr/bin/strip")
+        let stripped = try Tool.run(
+            "-g", "-o", folder("tidewheel"), Tool.binary, executable: "/usr/bin/strip")
         #expect(stripped.status == 0, "\(stripped.errors)")
         let run = try Tool.run(
-            "--tool=callgrind", "--callgrind-out-file=" + folder("callgrind"), folder("tidewheel"), "run",
+            "--tool=callgrind", "--callgrind-out-file=" + folder("callgrind"), folder("tidewheel"),
+            "run",
             Tool.root + "/examples/benchmarks/" + workload, "--once",
             environment: [
-                "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"), "INVALID": folder("bad.jsonl"),
+                "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"),
+                "INVALID": folder("bad.jsonl"),
                 "SWIFT_DETERMINISTIC_HASHING": "1",
             ], executable: "/usr/bin/valgrind")
         let total = run.errors.split(separator: "\n").first { $0.contains("Collected :") }
-        return try #require(total.flatMap { Int($0.split(separator: " ").last ?? "") }, "\(run.errors)")
+        return try #require(
+            total.flatMap { Int($0.split(separator: " ").last ?? "") }, "\(run.errors)")
     }
 
     @Test(
@@ -38,7 +42,9 @@ import Testing
         let large = try count(workload, records: 12000, folder)
         let perRecord = Double(large - small) / 8000
         let path = Tool.root + "/Tests/EndToEndTests/instructions.json"
-        var limits = try Record(json: try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines))
+        var limits = try Record(
+            json: try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(
+                in: .whitespacesAndNewlines))
         if ProcessInfo.processInfo.environment["RECORD"] != nil {
             limits[workload] = .integer(Int64(perRecord))
             try (limits.description + "\n").write(toFile: path, atomically: true, encoding: .utf8)
@@ -47,6 +53,8 @@ import Testing
             Issue.record("no limit for \(workload)")
             return
         }
-        #expect(perRecord <= Double(limit) * 1.01, "\(workload): \(perRecord) instructions, \(limit) before")
+        #expect(
+            perRecord <= Double(limit) * 1.01,
+            "\(workload): \(perRecord) instructions, \(limit) before")
     }
 }

@@ -31,13 +31,16 @@ import Testing
               - {from: dead_letters, file: {path: dead.jsonl}}
             """, to: "pipeline.yaml")
         folder.write(rule, to: "rules/a.lua")
-        let text = (0..<records).map { "{\"i\":\($0),\"user\":\"u\($0 % 17)\",\"pad\":\"\(String(repeating: "x", count: 200))\"}\n" }
+        let text = (0..<records).map {
+            "{\"i\":\($0),\"user\":\"u\($0 % 17)\",\"pad\":\"\(String(repeating: "x", count: 200))\"}\n"
+        }
         folder.write(text.joined(), to: "in.jsonl")
         return folder
     }
 
     @Test(arguments: [1, 2, 4])
-    func `rows come in the order of the source, whatever the number of workers`(workers: Int) throws {
+    func `rows come in the order of the source, whatever the number of workers`(workers: Int) throws
+    {
         let folder = folder(
             "function process(r) r.pad = nil; if r.i % 10 == 3 then return drop('three') end if r.i % 100 == 7 then error('seven') end end",
             records: 9000)
@@ -59,7 +62,9 @@ import Testing
         let summary = try run(folder, workers: workers).get()
         #expect(summary.counts.stateKeys == 17)
         let rows = folder.text("out.jsonl").split(separator: "\n").map(String.init).sorted()
-        let expected = (0..<5000).map { "{\"i\":\($0),\"user\":\"u\($0 % 17)\",\"n\":\($0 / 17 + 1)}" }.sorted()
+        let expected = (0..<5000).map {
+            "{\"i\":\($0),\"user\":\"u\($0 % 17)\",\"n\":\($0 / 17 + 1)}"
+        }.sorted()
         #expect(rows == expected)
     }
 
@@ -79,7 +84,9 @@ import Testing
         #expect(folder.read("out.jsonl") == nil)
     }
 
-    @Test func `lookups are read from CSV and JSON lines, and a bad one is told with its line`() throws {
+    @Test func `lookups are read from CSV and JSON lines, and a bad one is told with its line`()
+        throws
+    {
         let folder = folder(
             "function process(r) r.pad = nil; r.t = lookup('c', r.user, 'tier') or null; r.n = lookup('j', r.user, 'n') end",
             records: 2,
@@ -99,7 +106,9 @@ import Testing
     }
 
     @Test func `a lookup that changes is read again, and a bad one keeps the old rows`() throws {
-        let folder = folder("function process(r) end", records: 1, extra: "lookups: {c: {file: c.csv, key: id, refresh: 1ms}}")
+        let folder = folder(
+            "function process(r) end", records: 1,
+            extra: "lookups: {c: {file: c.csv, key: id, refresh: 1ms}}")
         folder.write("id,tier\nu0,old\n", to: "c.csv")
         let plan = try Plan(
             try readDefinition(folder: folder.path, environment: [:], catalogue: .standard))
@@ -139,7 +148,8 @@ import Testing
         }
         #expect(findings("local t = {a = 1}\nfunction process(r)\n  r.x = t.a\nend").isEmpty)
         #expect(
-            findings("function process(r)\n  retrun drop('x')\nend").first?.hasPrefix("rules/a.lua:2:") == true)
+            findings("function process(r)\n  retrun drop('x')\nend").first?.hasPrefix(
+                "rules/a.lua:2:") == true)
         #expect(
             findings("function process(r)\n  r.x = lokup('a', 1)\nend") == [
                 "rules/a.lua:2:9: undefined global \"lokup\"; did you mean \"lookup\"?"
@@ -148,7 +158,11 @@ import Testing
             findings("function process(r)\n  total = 1\nend") == [
                 "rules/a.lua:2:3: assignment to the undeclared global \"total\"; write local"
             ])
-        #expect(findings("x = 1").first == "rules/a.lua:1:1: the file defines no function process(r, meta)")
-        #expect(findings("drop = 1\nfunction process(r) end").first?.contains("belongs to the engine") == true)
+        #expect(
+            findings("x = 1").first
+                == "rules/a.lua:1:1: the file defines no function process(r, meta)")
+        #expect(
+            findings("drop = 1\nfunction process(r) end").first?.contains("belongs to the engine")
+                == true)
     }
 }

@@ -26,7 +26,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "{", "[1,]", "{\"a\":01}", "nul", "\"\\x\"", "1 2", "{\"a\" 1}", "\"\u{01}\"", "+1", "1."])
+    @Test(arguments: [
+        "", "{", "[1,]", "{\"a\":01}", "nul", "\"\\x\"", "1 2", "{\"a\" 1}", "\"\u{01}\"", "+1",
+        "1.",
+    ])
     func `malformed texts are refused`(text: String) {
         #expect(throws: JSONError.self) {
             var reader = JSONReader(Array(text.utf8))
@@ -41,7 +44,9 @@ import Testing
         #expect(record["big"] == .decimal("12345678901234567890"))
         record["a"] = nil
         record["new"] = [1, nil, "x"]
-        #expect(record.description == #"{"b":1,"big":12345678901234567890,"n":null,"new":[1,null,"x"]}"#)
+        #expect(
+            record.description == #"{"b":1,"big":12345678901234567890,"n":null,"new":[1,null,"x"]}"#
+        )
     }
 
     @Test func `a byte buffer grows, drops its front and keeps its padding readable`() {
@@ -58,7 +63,9 @@ import Testing
     @Test func `CSV rows keep quotes, line breaks and commas inside quotes`() {
         var parser = CSVParser(Array("\u{FEFF}a,b\r\n\"x, \"\"y\"\"\",\"two\nlines\"\n,\n".utf8))
         var rows: [[String]] = []
-        while let row = parser.next() { rows.append(row.cells.map { String(decoding: $0, as: UTF8.self) }) }
+        while let row = parser.next() {
+            rows.append(row.cells.map { String(decoding: $0, as: UTF8.self) })
+        }
         #expect(rows == [["a", "b"], ["x, \"y\"", "two\nlines"], ["", ""]])
     }
 }

@@ -5,16 +5,23 @@ import Testing
 
 @Suite struct IngressTests {
     static let sound = [
-        "{}", " {} ", #"{"a":1e400}"#, #"{"a":-0}"#, #"{"a":1234567890123456789012345678901234567890}"#,
+        "{}", " {} ", #"{"a":1e400}"#, #"{"a":-0}"#,
+        #"{"a":1234567890123456789012345678901234567890}"#,
         #"{"a":"\u0000\ud83d\ude42"}"#, #"{"a":[[],{},[{}]]}"#, "{\"a\":1}\r", #"{"":""}"#,
-        #"{"a":1,"a":2}"#, #"{"a":[1 , 2 ,3 ]}"#, #"{"a":true,"b":false,"c":null}"#, #"{"a":0.0e-0}"#,
+        #"{"a":1,"a":2}"#, #"{"a":[1 , 2 ,3 ]}"#, #"{"a":true,"b":false,"c":null}"#,
+        #"{"a":0.0e-0}"#,
     ]
     static let malformed = [
-        "[1]", "1", "null", "\"x\"", "{", "}", #"{"a"}"#, #"{"a":}"#, #"{"a":1,}"#, #"{,}"#, #"{"a":01}"#,
-        #"{"a":1.}"#, #"{"a":.5}"#, #"{"a":+1}"#, #"{"a":1e}"#, #"{"a":nul}"#, #"{"a":truex}"#, #"{a:1}"#,
-        #"{'a':1}"#, #"{"a":"\x"}"#, #"{"a":"\u12"}"#, "{\"a\":\"\u{01}\"}", #"{"a":1}}"#, #"{"a":1} x"#,
-        #"{"a":[1,]}"#, #"{"a":[1 2]}"#, #"{"a":{"b":1}"#, #"{"a":"b"#, #"{"a":NaN}"#, #"{"a":1,,"b":2}"#,
-        #"{"a" "b"}"#, #"{"a"::1}"#, #"{"a":"b""c"}"#, #"{"a":--1}"#, #"{"a":[}"#, #"{"a":]}"#, #"{1:2}"#,
+        "[1]", "1", "null", "\"x\"", "{", "}", #"{"a"}"#, #"{"a":}"#, #"{"a":1,}"#, #"{,}"#,
+        #"{"a":01}"#,
+        #"{"a":1.}"#, #"{"a":.5}"#, #"{"a":+1}"#, #"{"a":1e}"#, #"{"a":nul}"#, #"{"a":truex}"#,
+        #"{a:1}"#,
+        #"{'a':1}"#, #"{"a":"\x"}"#, #"{"a":"\u12"}"#, "{\"a\":\"\u{01}\"}", #"{"a":1}}"#,
+        #"{"a":1} x"#,
+        #"{"a":[1,]}"#, #"{"a":[1 2]}"#, #"{"a":{"b":1}"#, #"{"a":"b"#, #"{"a":NaN}"#,
+        #"{"a":1,,"b":2}"#,
+        #"{"a" "b"}"#, #"{"a"::1}"#, #"{"a":"b""c"}"#, #"{"a":--1}"#, #"{"a":[}"#, #"{"a":]}"#,
+        #"{1:2}"#,
     ]
 
     @Test(arguments: sound)
@@ -37,7 +44,9 @@ import Testing
     }
 
     @Test func `nesting beyond the limit and records beyond the limit are dead letters`() throws {
-        let deep = "{\"a\":" + String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000) + "}"
+        let deep =
+            "{\"a\":" + String(repeating: "[", count: 10_000)
+            + String(repeating: "]", count: 10_000) + "}"
         var harness = RuleHarness()
         harness.options.recordLimit = 100_000
         let long = "{\"a\":\"" + String(repeating: "x", count: 200_000) + "\"}"
@@ -61,7 +70,8 @@ import Testing
             let isBlank = bytes.allSatisfy { $0 == 0x20 }
             let reference = (try? Record(json: bytes)) != nil || isBlank
             #expect(
-                accepted == reference, "\(String(decoding: bytes, as: UTF8.self)) \(generator.random)")
+                accepted == reference,
+                "\(String(decoding: bytes, as: UTF8.self)) \(generator.random)")
         }
     }
 }

@@ -63,7 +63,8 @@ import Testing
 
     @Test func `what is not touched keeps its bytes, also beside a changed sibling`() throws {
         let line = #"{"a": 1.10, "m": {"x" : 1E400,"y":[ ] }, "big":12345678901234567890,"z":{}}"#
-        let rows = try RuleHarness("function process(r) r.m.new = true; r.a2 = 1 end").run(line).rows
+        let rows = try RuleHarness("function process(r) r.m.new = true; r.a2 = 1 end").run(line)
+            .rows
         #expect(
             rows == [
                 #"{"a": 1.10, "m": {"x" : 1E400,"y":[ ],"new":true}, "big":12345678901234567890,"z":{},"a2":1}"#
@@ -73,19 +74,29 @@ import Testing
     @Test(arguments: [
         ("r.x = {1, null, 'a'}", #"[1,null,"a"]"#), ("r.x = {}", "{}"),
         ("r.x = json.array{}", "[]"), ("r.x = 2.5 * 1000", "2500.0"), ("r.x = 7 // 2", "3"),
-        ("r.x = r.list", "[1,null,3]"), ("r.x = #r.list", "3"), ("r.list[4] = 'n'; r.x = #r.list", "4"),
+        ("r.x = r.list", "[1,null,3]"), ("r.x = #r.list", "3"),
+        ("r.list[4] = 'n'; r.x = #r.list", "4"),
         ("r.x = {b = 1, a = {c = null}}", #"{"a":{"c":null},"b":1}"#), ("r.x = r.o.p", "1"),
         ("r.x = 9007199254740993", "9007199254740993"), ("r.x = 0.1 + 0.2", "0.30000000000000004"),
         ("r.x = r.list[2] == null", "true"), ("r.x = tostring(null)", #""null""#),
         ("r.x = 1e300", "1e+300"), ("r.x = -0.0", "-0.0"), ("r.x = 'é\\n'", #""é\n""#),
         ("r.x = {}; r.x[1] = 5", "[5]"), ("r.x = {}; r.x.k = 5", #"{"k":5}"#),
         ("local c = r:copy(); c.o.p = 9; r.x = c.o.p", "9"), ("r.x = round(2.5)", "3"),
-        ("r.x = round(3.14159, 2)", "3.14"), ("r.x = time.format(time.parse('1969-12-31T23:59:59.9999Z'))",
-            #""1969-12-31T23:59:59.999Z""#),
-        ("r.x = hash('abc')", #""ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad""#),
-        ("r.x = json.encode(json.decode('{\"a\":[1,null,{}],\"b\":[]}'))",
-            #""{\"a\":[1,null,{}],\"b\":[]}""#),
-        ("r.x = select('#', table.unpack(r.list))", "3"), ("table.insert(r.list, 7); r.x = r.list[4]", "7"),
+        ("r.x = round(3.14159, 2)", "3.14"),
+        (
+            "r.x = time.format(time.parse('1969-12-31T23:59:59.9999Z'))",
+            #""1969-12-31T23:59:59.999Z""#
+        ),
+        (
+            "r.x = hash('abc')",
+            #""ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad""#
+        ),
+        (
+            "r.x = json.encode(json.decode('{\"a\":[1,null,{}],\"b\":[]}'))",
+            #""{\"a\":[1,null,{}],\"b\":[]}""#
+        ),
+        ("r.x = select('#', table.unpack(r.list))", "3"),
+        ("table.insert(r.list, 7); r.x = r.list[4]", "7"),
     ])
     func `values become JSON as written down`(script: String, expected: String) throws {
         let outcome = try RuleHarness("function process(r) \(script) end")
@@ -97,14 +108,16 @@ import Testing
     @Test func `70,000 fields can be read and changed`() throws {
         let line = "{" + (0..<70_000).map { "\"f\($0)\":\($0)" }.joined(separator: ",") + "}"
         var harness = RuleHarness(
-            "function process(r) local n = 0 for k, v in pairs(r) do n = n + v end r.f69999 = n end")
+            "function process(r) local n = 0 for k, v in pairs(r) do n = n + v end r.f69999 = n end"
+        )
         harness.options.trace = false
         let outcome = try harness.run(line)
         #expect(outcome.rows.first?.hasSuffix("\"f69999\":2449965000}") == true)
     }
 
     @Test(arguments: [
-        "seen.a", "seen2.p", "seen.a = 1", "for k in pairs(seen) do end", "r.x = seen", "local n = #seen2",
+        "seen.a", "seen2.p", "seen.a = 1", "for k in pairs(seen) do end", "r.x = seen",
+        "local n = #seen2",
     ])
     func `a record cannot be used after its call`(use: String) throws {
         let outcome = try RuleHarness(
@@ -115,7 +128,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "r.x = 0/0", "r.x = 1/0", "r.x = '\\xff'", "r.x = process", "local t = {}; t.t = t; r.x = t",
+        "r.x = 0/0", "r.x = 1/0", "r.x = '\\xff'", "r.x = process",
+        "local t = {}; t.t = t; r.x = t",
         "r.x = {1, a = 2}", "r.x = {[1]=1,[3]=3}", "r[1] = 2", "r.list.name = 1", "r.list[9] = 1",
     ])
     func `a value that is no JSON fails the record and leaves no trace`(script: String) throws {
@@ -142,8 +156,10 @@ extension Record {
             return copy
         }
         copy.fields[last].value = value
-        copy.fields = copy.fields.enumerated().filter { $0.offset == last || $0.element.name != name }
-            .map(\.element)
+        copy.fields = copy.fields.enumerated().filter {
+            $0.offset == last || $0.element.name != name
+        }
+        .map(\.element)
         return copy
     }
 }

@@ -23,7 +23,9 @@ struct RuleHarness {
     }
 
     /// The rows of the last stage, of its output "side", and the dead letters.
-    func run(_ lines: String...) throws -> Outcome { try run(Array(lines.joined(separator: "\n").utf8)) }
+    func run(_ lines: String...) throws -> Outcome {
+        try run(Array(lines.joined(separator: "\n").utf8))
+    }
 
     func run(_ bytes: [UInt8]) throws -> Outcome {
         var vm = try RuleVM(options)

@@ -10,7 +10,8 @@ import Testing
         "('a'):rep(40):find(('a-'):rep(40) .. 'b')", "while true do emit{a = 1} end",
         "local t = {} for i = 1, 1e9 do t[i % 100] = i end",
         "local t = setmetatable({}, {__index = function(t, k) while true do end end}); return t.x",
-        "table.move({}, 1, 1 << 40, 2)", "table.sort(setmetatable({3,2,1}, {}), function() while true do end end)",
+        "table.move({}, 1, 1 << 40, 2)",
+        "table.sort(setmetatable({3,2,1}, {}), function() while true do end end)",
         "error(setmetatable({}, {__tostring = function() while true do end end})); while true do end",
     ])
     func `no script outlives its budget, and the next record is processed`(attack: String) throws {
@@ -38,7 +39,8 @@ import Testing
 
     @Test(arguments: [
         "string.upper = nil", "drop = nil", "getmetatable('').__index = nil", "state.get = 1",
-        "setmetatable({}, {__gc = log})", "setmetatable(_ENV, {})", "json.encode = nil", "math.pi = 3",
+        "setmetatable({}, {__gc = log})", "setmetatable(_ENV, {})", "json.encode = nil",
+        "math.pi = 3",
         "return io.open('x')", "return os.time()", "load('return 1')()", "require('../secret')",
         "require 'nothing'", "return 7", "return {a = 1}", "meta.id = 1",
     ])
@@ -61,12 +63,14 @@ import Testing
             _ = try RuleHarness("local x = 1").run("{}")
             Issue.record("a file without process was accepted")
         } catch let error as RuleError {
-            #expect(error.description.contains("rules/0.lua:1: the file defines no function process"))
+            #expect(
+                error.description.contains("rules/0.lua:1: the file defines no function process"))
         }
         #expect(throws: RuleError.self) { _ = try RuleHarness("while true do end").run("{}") }
     }
 
-    @Test func `every reachable name is documented, and every documented name is reachable`() throws {
+    @Test func `every reachable name is documented, and every documented name is reachable`() throws
+    {
         var vm = try RuleVM(RuleVMOptions())
         try vm.load()
         #expect(vm.reachableNames == RuleAPI.entries.map(\.name).sorted())
@@ -74,8 +78,10 @@ import Testing
 
     @Test func `patterns agree with what Lua's manual says`() throws {
         let cases: [(String, String)] = [
-            ("('hello world'):find('o w')", "5"), ("('key = value'):match('^(%w+)%s*=%s*(%w+)$')", "key"),
-            ("('THE (quick) fox'):find('%((%a+)%)')", "5"), ("('abc'):gsub('%w', '%0%0')", "aabbcc"),
+            ("('hello world'):find('o w')", "5"),
+            ("('key = value'):match('^(%w+)%s*=%s*(%w+)$')", "key"),
+            ("('THE (quick) fox'):find('%((%a+)%)')", "5"),
+            ("('abc'):gsub('%w', '%0%0')", "aabbcc"),
             ("('hello'):gsub('', '-')", "-h-e-l-l-o-"), ("('f(a(b)c)d'):match('%b()')", "(a(b)c)"),
             ("('THE (quick) fox'):gsub('%f[%a]%a+', string.lower)", "the (quick) fox"),
             ("('x'):rep(3, ',')", "x,x,x"), ("('  trim '):match('^%s*(.-)%s*$')", "trim"),
@@ -84,7 +90,8 @@ import Testing
             ("('a.b'):find('.', 1, true)", "2"), ("('äö'):len()", "4"),
         ]
         for (expression, expected) in cases {
-            let row = try RuleHarness("function process(r) r.x = tostring((\(expression))) end")
+            let row =
+                try RuleHarness("function process(r) r.x = tostring((\(expression))) end")
                 .run("{}").rows.first ?? ""
             #expect(try Record(json: row)["x"] == .string(expected), "\(expression)")
         }

@@ -43,7 +43,8 @@ import Testing
             end
             """
         ).run(
-            #"{"k":"drop"}"#, #"{"k":"route"}"#, #"{"k":"lost"}"#, #"{"k":"list"}"#, #"{"k":"none"}"#,
+            #"{"k":"drop"}"#, #"{"k":"route"}"#, #"{"k":"lost"}"#, #"{"k":"list"}"#,
+            #"{"k":"none"}"#,
             #"{"k":"reject"}"#, #"{"k":"emit"}"#, #"{"k":"pass"}"#)
         #expect(
             outcome.rows == [
@@ -82,7 +83,8 @@ import Testing
 
     @Test func `modules are loaded by name, with an environment of their own`() throws {
         var harness = RuleHarness(
-            "local geo = require 'geo'\nfunction process(r) r.x = geo.double(r.x); r.leak = tostring(hidden) end")
+            "local geo = require 'geo'\nfunction process(r) r.x = geo.double(r.x); r.leak = tostring(hidden) end"
+        )
         harness.modules["geo"] = "hidden = 1\nreturn {double = function(x) return x * 2 end}"
         #expect(try harness.run(#"{"x":4}"#).rows == [#"{"x":8,"leak":"nil"}"#])
     }

@@ -2,11 +2,15 @@ import Stages
 import Testing
 
 @Suite struct StagesTests {
-    @Test(arguments: [
-        ("500ms", 500_000_000), ("2s", 2_000_000_000), ("10m", 600_000_000_000), ("1d", 86_400_000_000_000),
-        ("1 day", 86_400_000_000_000), ("0s", 0),
-    ] as [(String, Int64)])
-    func `durations`(text: String, nanoseconds: Int64) { #expect(parseDuration(text) == nanoseconds) }
+    @Test(
+        arguments: [
+            ("500ms", 500_000_000), ("2s", 2_000_000_000), ("10m", 600_000_000_000),
+            ("1d", 86_400_000_000_000),
+            ("1 day", 86_400_000_000_000), ("0s", 0),
+        ] as [(String, Int64)])
+    func `durations`(text: String, nanoseconds: Int64) {
+        #expect(parseDuration(text) == nanoseconds)
+    }
 
     @Test(arguments: ["", "5", "ms", "-1s", "1.5s", "1 parsec", "99999999999999d"])
     func `what is no duration`(text: String) { #expect(parseDuration(text) == nil) }

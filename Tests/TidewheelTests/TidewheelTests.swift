@@ -15,7 +15,9 @@ import Tidewheel
         return folder
     }
 
-    @Test func `records go in, a Swift stage works on them, and an output is read as it comes`() async throws {
+    @Test func `records go in, a Swift stage works on them, and an output is read as it comes`()
+        async throws
+    {
         let folder = folder()
         var pipeline = try Pipeline(folder: folder.path)
         try pipeline.insertStage("even", after: "shape") { record in

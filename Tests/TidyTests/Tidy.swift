@@ -18,7 +18,8 @@ enum Tidy {
 
     static func longFiles(_ path: String, _ text: String) -> [Violation] {
         let count = text.split(separator: "\n", omittingEmptySubsequences: false).count - 1
-        return count > 400 ? [Violation(file: path, line: 1, rule: "\(count) lines, 400 at most")] : []
+        return count > 400
+            ? [Violation(file: path, line: 1, rule: "\(count) lines, 400 at most")] : []
     }
 
     /// Functions in Swift and C++ end where a line closes at the indentation they began with.
@@ -31,7 +32,10 @@ enum Tidy {
             if let start = open {
                 if indent <= start.indent, body.hasPrefix("}") {
                     if number - start.line + 1 > 60 {
-                        found.append(Violation(file: path, line: start.line, rule: "function of \(number - start.line + 1) lines, 60 at most"))
+                        found.append(
+                            Violation(
+                                file: path, line: start.line,
+                                rule: "function of \(number - start.line + 1) lines, 60 at most"))
                     }
                     open = nil
                 }
@@ -44,26 +48,36 @@ enum Tidy {
 
     private static func isFunctionStart(_ body: Substring, _ path: String) -> Bool {
         if path.hasSuffix(".swift") {
-            return body.hasSuffix("{") && (body.contains("func ") || body.hasPrefix("init(") || body.contains(" init("))
+            return body.hasSuffix("{")
+                && (body.contains("func ") || body.hasPrefix("init(") || body.contains(" init("))
         }
-        return body.hasSuffix(") {") && !["if", "for", "while", "switch", "}", "else"].contains { body.hasPrefix($0) }
+        return body.hasSuffix(") {")
+            && !["if", "for", "while", "switch", "}", "else"].contains { body.hasPrefix($0) }
     }
 
     /// What the code base does without, and where it is allowed all the same.
     static let banned: [(text: String, allowed: @Sendable (String) -> Bool)] = [
         ("import Foundation", { $0.hasPrefix("Tests/") }),
-        ("print(", { $0.contains("/CommandLine/") || $0.hasPrefix("examples/") || $0.hasSuffix(".cpp") || $0.hasSuffix(".h") || $0.hasPrefix("Tests/") }),
+        (
+            "print(",
+            {
+                $0.contains("/CommandLine/") || $0.hasPrefix("examples/") || $0.hasSuffix(".cpp")
+                    || $0.hasSuffix(".h") || $0.hasPrefix("Tests/")
+            }
+        ),
         ("try" + "!", { _ in false }), ("fatal" + "Error()", { _ in false }),
         ("Dispatch" + "Queue", { _ in false }), ("NS" + "Lock", { _ in false }),
         ("Task." + "detached", { _ in false }), ("String(" + "format:", { _ in false }),
-        ("FIX" + "ME", { _ in false }), ("TO" + "DO", { _ in false }), ("Task." + "sleep", { _ in false }),
+        ("FIX" + "ME", { _ in false }), ("TO" + "DO", { _ in false }),
+        ("Task." + "sleep", { _ in false }),
         ("usl" + "eep(", { $0.hasPrefix("Sources/") }),
     ]
 
     static func bannedWords(_ path: String, _ text: String) -> [Violation] {
         numbered(text).flatMap { number, line in
             banned.filter { word in
-                line.range(of: word.text).map { isWordStart(line, $0.lowerBound) } == true && !word.allowed(path)
+                line.range(of: word.text).map { isWordStart(line, $0.lowerBound) } == true
+                    && !word.allowed(path)
             }.map { Violation(file: path, line: number, rule: "\"\($0.text)\" is not used here") }
         }
     }
@@ -75,7 +89,9 @@ enum Tidy {
     }
 
     static func uncheckedSendable(_ path: String, _ text: String) -> [Violation] {
-        numbered(text).filter { $0.line.contains("@unchecked " + "Sendable") && !$0.line.contains("//") }.map {
+        numbered(text).filter {
+            $0.line.contains("@unchecked " + "Sendable") && !$0.line.contains("//")
+        }.map {
             Violation(file: path, line: $0.number, rule: "say what protects it, on the same line")
         }
     }
@@ -92,14 +108,18 @@ enum Tidy {
 
     static func forbiddenImports(_ path: String, _ text: String) -> [Violation] {
         let parts = path.split(separator: "/")
-        guard parts.count > 2, parts[0] == "Sources", let allowed = imports[String(parts[1])] else { return [] }
+        guard parts.count > 2, parts[0] == "Sources", let allowed = imports[String(parts[1])] else {
+            return []
+        }
         let own = Set(imports.keys).union(["CScripting", "CLua", "CCompression"])
         return numbered(text).compactMap { number, line in
             let words = line.split(separator: " ")
-            guard let index = words.firstIndex(of: "import"), index < 3, index + 1 < words.count else { return nil }
+            guard let index = words.firstIndex(of: "import"), index < 3, index + 1 < words.count
+            else { return nil }
             let module = String(words[index + 1])
             guard own.contains(module), !allowed.contains(module) else { return nil }
-            return Violation(file: path, line: number, rule: "\(parts[1]) must not import \(module)")
+            return Violation(
+                file: path, line: number, rule: "\(parts[1]) must not import \(module)")
         }
     }
 
@@ -117,10 +137,13 @@ enum Tidy {
             if line.hasPrefix("```") { inCode.toggle() }
             if !inCode, line.hasPrefix("# ") { count += 1 }
         }
-        return count == 1 ? [] : [Violation(file: path, line: 1, rule: "\(count) titles, one is right")]
+        return count == 1
+            ? [] : [Violation(file: path, line: 1, rule: "\(count) titles, one is right")]
     }
 
     private static func numbered(_ text: String) -> [(number: Int, line: Substring)] {
-        text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map { ($0.offset + 1, $0.element) }
+        text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map {
+            ($0.offset + 1, $0.element)
+        }
     }
 }

@@ -12,7 +12,8 @@ import Testing
             let walker = FileManager.default.enumerator(atPath: root + "/" + top)
             while let name = walker?.nextObject() as? String {
                 guard endings.contains(where: { name.hasSuffix($0) }), !name.contains("/out/"),
-                    let text = try? String(contentsOfFile: "\(root)/\(top)/\(name)", encoding: .utf8)
+                    let text = try? String(
+                        contentsOfFile: "\(root)/\(top)/\(name)", encoding: .utf8)
                 else { continue }
                 found.append(("\(top)/\(name)", text))
             }
@@ -20,20 +21,33 @@ import Testing
         return found
     }
 
-    private func check(_ rule: (String, String) -> [Violation], _ files: [(path: String, text: String)]) {
+    private func check(
+        _ rule: (String, String) -> [Violation], _ files: [(path: String, text: String)]
+    ) {
         #expect(files.count > 5)
         let violations = files.flatMap { rule($0.path, $0.text) }
         #expect(violations.isEmpty, "\(violations.map(\.description).joined(separator: "\n"))")
     }
 
     @Test func `lines fit into 100 columns`() {
-        check(Tidy.longLines, Self.files(".cpp", ".h") + Self.files(".swift").filter { $0.path.hasPrefix("Sources/") })
+        check(
+            Tidy.longLines,
+            Self.files(".cpp", ".h") + Self.files(".swift").filter { $0.path.hasPrefix("Sources/") }
+        )
     }
     @Test func `files are one idea`() { check(Tidy.longFiles, Self.files(".swift", ".cpp", ".h")) }
-    @Test func `functions fit on a screen`() { check(Tidy.longFunctions, Self.files(".swift", ".cpp")) }
-    @Test func `banned words are not used`() { check(Tidy.bannedWords, Self.files(".swift", ".cpp", ".h")) }
-    @Test func `what is unchecked says why`() { check(Tidy.uncheckedSendable, Self.files(".swift")) }
-    @Test func `modules import only what stands above them`() { check(Tidy.forbiddenImports, Self.files(".swift")) }
+    @Test func `functions fit on a screen`() {
+        check(Tidy.longFunctions, Self.files(".swift", ".cpp"))
+    }
+    @Test func `banned words are not used`() {
+        check(Tidy.bannedWords, Self.files(".swift", ".cpp", ".h"))
+    }
+    @Test func `what is unchecked says why`() {
+        check(Tidy.uncheckedSendable, Self.files(".swift"))
+    }
+    @Test func `modules import only what stands above them`() {
+        check(Tidy.forbiddenImports, Self.files(".swift"))
+    }
     @Test func `no file knows the machine it was written on`() {
         check(Tidy.machinePaths, Self.files(".swift", ".cpp", ".h", ".lua", ".yaml", ".md"))
     }
@@ -47,12 +61,15 @@ import Testing
 
     @Test func `every module has tests, and every example has what it promises`() throws {
         for module in Tidy.imports.keys {
-            let tests = try FileManager.default.contentsOfDirectory(atPath: "\(Self.root)/Tests/\(module)Tests")
+            let tests = try FileManager.default.contentsOfDirectory(
+                atPath: "\(Self.root)/Tests/\(module)Tests")
             #expect(tests.contains { $0.hasSuffix(".swift") }, "\(module)")
         }
         for example in ["video-pipeline", "embedded"] {
             for part in ["README.md", "expected"] {
-                #expect(FileManager.default.fileExists(atPath: "\(Self.root)/examples/\(example)/\(part)"))
+                #expect(
+                    FileManager.default.fileExists(
+                        atPath: "\(Self.root)/examples/\(example)/\(part)"))
             }
         }
     }
@@ -70,7 +87,9 @@ import Testing
         #expect(Tidy.bannedWords("Sources/Records/a.swift", "blueprint(x)").isEmpty)
         #expect(Tidy.bannedWords("Sources/Records/a.swift", "let x = try" + "! f()").count == 1)
         #expect(Tidy.uncheckedSendable("a", "final class A: @unchecked " + "Sendable {").count == 1)
-        #expect(Tidy.uncheckedSendable("a", "class A: @unchecked " + "Sendable {  // Under a lock.").isEmpty)
+        #expect(
+            Tidy.uncheckedSendable("a", "class A: @unchecked " + "Sendable {  // Under a lock.")
+                .isEmpty)
         #expect(Tidy.forbiddenImports("Sources/Records/a.swift", "public import Stages").count == 1)
         #expect(Tidy.forbiddenImports("Sources/Stages/a.swift", "public import Records").isEmpty)
         #expect(Tidy.machinePaths("a", "let x = \"/wo" + "rk/x\"").count == 1)
