@@ -55,6 +55,7 @@ public final class PipelineRun: Sendable {
     let pool: Channel<Batch>
     let outputPool: Channel<[OutputBuffer]>
     let finished: Channel<Finished>
+    let workerCount: Int
     let work: [Channel<Work>]
     let startup = Channel<Startup>(capacity: 64)
     let shared = Locked(Shared())
@@ -80,17 +81,13 @@ public final class PipelineRun: Sendable {
         self.options = options
         startedAt = monotonicNanoseconds()
         lookups = try LookupTables(plan)
-        let workers = options.workers
-        let inFlight = workers == 1 ? 3 : workers * 2 + 2
+        workerCount = options.workers
+        let inFlight = workerCount * 2 + 2
         pool = Channel(capacity: inFlight)
-        outputPool = Channel(capacity: inFlight * workers)
-        finished = Channel(capacity: inFlight * workers)
-        work = (0..<workers).map { _ in Channel(capacity: inFlight) }
-        workersLeft = Atomic(workers)
-        for _ in 0..<inFlight { pool.send(Batch()) }
-        for _ in 0..<(inFlight * workers) {
-            outputPool.send(plan.definition.sinks.map { _ in OutputBuffer() })
-        }
+        outputPool = Channel(capacity: inFlight * workerCount)
+        finished = Channel(capacity: inFlight * workerCount)
+        work = (0..<workerCount).map { _ in Channel(capacity: inFlight) }
+        workersLeft = Atomic(workerCount)
         shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } }
     }
 
@@ -172,27 +169,31 @@ public final class PipelineRun: Sendable {
             }
             if isLast { done.close() }
         }
-        for index in work.indices { spawn { Worker(run: $0, index: index).main() } }
-        try awaitStartup(work.count)
-        var sinks: [any Sink] = []
-        do {
-            for sink in plan.definition.sinks { sinks.append(try sink.open(context())) }
-        } catch {
-            for sink in sinks { sink.abandon() }
-            let failure = PipelineError(exitCode: 1, error.description)
-            fail(failure)
-            throw failure
-        }
-        let box = SinkBox(sinks)
         let context = context()
-        spawn { Reader(run: $0, context: context).main() }
+        let handOver = Channel<SinkBox>(capacity: 1)
+        defer { handOver.close() }
+        if workerCount == 1 {
+            spawn { SingleThread(run: $0, context: context, opened: handOver).main() }
+        } else {
+            for index in 0..<workerCount { spawn { Worker(run: $0, index: index).main() } }
+        }
+        try awaitStartup(workerCount)
+        let sinks = try openSinks(context)
+        if workerCount == 1 {
+            handOver.send(sinks)
+        } else {
+            fillPools()
+            spawn { Reader(run: $0, context: context).main() }
+        }
         do {
             try awaitStartup(1)
         } catch {
-            for sink in sinks { sink.abandon() }
+            for sink in sinks.sinks { sink.abandon() }
             throw error
         }
-        spawn { Writer(run: $0, sinks: box.sinks).main() }
+        if workerCount > 1 {
+            spawn { Writer(run: $0, delivery: SinkWriter(run: $0, sinks: sinks.sinks)).main() }
+        }
         if !plan.definition.lookups.isEmpty && !options.once {
             spawn { run in
                 run.lookups.refresh(
@@ -201,6 +202,28 @@ public final class PipelineRun: Sendable {
             }
         }
     }
+
+    private func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
+        var sinks: [any Sink] = []
+        do {
+            for sink in plan.definition.sinks { sinks.append(try sink.open(context)) }
+        } catch {
+            for sink in sinks { sink.abandon() }
+            let failure = PipelineError(exitCode: 1, error.description)
+            fail(failure)
+            throw failure
+        }
+        return SinkBox(sinks)
+    }
+
+    private func fillPools() {
+        let inFlight = workerCount * 2 + 2
+        for _ in 0..<inFlight { pool.send(Batch()) }
+        for _ in 0..<(inFlight * workerCount) { outputPool.send(makeOutputs()) }
+    }
+
+    /// One empty buffer per sink.
+    func makeOutputs() -> [OutputBuffer] { plan.definition.sinks.map { _ in OutputBuffer() } }
 
     private func awaitStartup(_ count: Int) throws(PipelineError) {
         var failure: PipelineError?
@@ -211,12 +234,6 @@ public final class PipelineRun: Sendable {
         fail(failure)
         throw failure
     }
-}
-
-/// Hands the sinks to the writer's thread, which alone uses them from then on.
-private final class SinkBox: @unchecked Sendable {  // Handed over once, before use.
-    let sinks: [any Sink]
-    init(_ sinks: [any Sink]) { self.sinks = sinks }
 }
 
 func monotonicNanoseconds() -> UInt64 {

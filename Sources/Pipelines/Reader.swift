@@ -29,14 +29,13 @@ struct Reader {
 
     /// With state and several workers, the reader decides which worker a record belongs to.
     private func makePartitioner() throws(RuleError) -> Partitioner? {
-        let isNeeded = run.usesState.load(ordering: .relaxed) && run.work.count > 1
+        let isNeeded = run.usesState.load(ordering: .relaxed) && run.workerCount > 1
         guard isNeeded, run.plan.definition.key != nil else { return nil }
         return try Partitioner(run.plan)
     }
 
     private func read(_ source: any Source, _ partitioner: Partitioner?) {
         var sequence: UInt64 = 0
-        let keepsState = run.usesState.load(ordering: .relaxed)
         while !run.stopRequested.load(ordering: .relaxed), let batch = run.pool.receive() {
             batch.removeAll()
             let outcome: SourceOutcome
@@ -59,8 +58,7 @@ struct Reader {
                     }
                 } else {
                     // State without a key is one partition, so one worker has it all.
-                    let worker = keepsState ? 0 : Int(sequence % UInt64(run.work.count))
-                    run.work[worker].send(PipelineRun.Work(batch: batch))
+                    run.work[0].send(PipelineRun.Work(batch: batch))
                 }
                 sequence += 1
             }

@@ -10,15 +10,16 @@ struct Worker {
     func main() {
         var isReady = false
         do {
-            let log = run.log
-            var vm = try run.plan.makeVM { log.write(stage: $0, $1) }
-            for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
-            try vm.load()
-            if vm.usesState { run.usesState.store(true, ordering: .relaxed) }
+            var worker = try start()
             isReady = true
-            run.startup.send(.ready)
-            try work(&vm)
-            let counts = vm.counts
+            // Without state any worker may take any batch, so none waits while there is work.
+            let work = run.work[worker.vm.usesState ? index : 0]
+            while let item = work.receive() {
+                guard let outputs = run.outputPool.receive() else { break }
+                try worker.run(item, into: outputs)
+                run.finished.send(PipelineRun.Finished(batch: item.batch, outputs: outputs))
+            }
+            let counts = worker.vm.counts
             run.shared.withLock { $0.counts.add(counts) }
         } catch {
             let failure = PipelineError(exitCode: isReady ? 1 : 2, "error: \(error)")
@@ -30,23 +31,46 @@ struct Worker {
         }
     }
 
-    private func work(_ vm: inout RuleVM) throws(RuleError) {
-        var lookupVersion = run.lookups.version
-        var counted = RuleCounts()
-        while let item = run.work[index].receive() {
-            if run.lookups.version != lookupVersion {
-                lookupVersion = run.lookups.version
-                for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
-            }
-            guard let outputs = run.outputPool.receive() else { return }
-            try vm.run(
-                item.batch, into: outputs, partitions: item.partitions, worker: index,
-                workers: run.work.count)
-            let totals = vm.totals
-            run.readCount.add(totals.read - counted.read, ordering: .relaxed)
-            run.deadCount.add(totals.deadLetters - counted.deadLetters, ordering: .relaxed)
-            counted = totals
-            run.finished.send(PipelineRun.Finished(batch: item.batch, outputs: outputs))
+    /// Makes and loads the VM of the calling thread.
+    func start() throws(RuleError) -> LoadedWorker {
+        let log = run.log
+        var vm = try run.plan.makeVM { log.write(stage: $0, $1) }
+        let version = run.lookups.version
+        for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
+        try vm.load()
+        if vm.usesState { run.usesState.store(true, ordering: .relaxed) }
+        run.startup.send(.ready)
+        return LoadedWorker(run: run, index: index, vm: vm, lookupVersion: version)
+    }
+}
+
+/// A worker whose rules are loaded; stays on its thread.
+struct LoadedWorker: ~Copyable {
+    let run: PipelineRun
+    let index: Int
+    var vm: RuleVM
+    private var lookupVersion: Int
+    private var counted = RuleCounts()
+
+    init(run: PipelineRun, index: Int, vm: consuming RuleVM, lookupVersion: Int) {
+        self.run = run
+        self.index = index
+        self.vm = vm
+        self.lookupVersion = lookupVersion
+    }
+
+    /// Runs one batch through all stages; rows are appended to `outputs`.
+    mutating func run(_ item: PipelineRun.Work, into outputs: [OutputBuffer]) throws(RuleError) {
+        if run.lookups.version != lookupVersion {
+            lookupVersion = run.lookups.version
+            for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
         }
+        try vm.run(
+            item.batch, into: outputs, partitions: item.partitions, worker: index,
+            workers: run.workerCount)
+        let totals = vm.totals
+        run.readCount.add(totals.read - counted.read, ordering: .relaxed)
+        run.deadCount.add(totals.deadLetters - counted.deadLetters, ordering: .relaxed)
+        counted = totals
     }
 }
