@@ -158,12 +158,25 @@ struct Visitor {
     }
 };
 
+// Whole lines from `at` that fit the caches while they are walked; 0 when not even one does.
+static size_t window_length(const char *at, const char *end) {
+    constexpr ptrdiff_t window = 32 << 10;
+    if (end - at <= window) return size_t(end - at);
+    auto last = static_cast<const char *>(memrchr(at, '\n', window));
+    return last ? size_t(last + 1 - at) : 0;
+}
+
 static void visit_lines(Visitor &visitor) {
     const tw_batch *batch = visitor.batch;
     Origin &origin = visitor.vm->origin;
     const char *at = reinterpret_cast<const char *>(batch->bytes), *end = at + batch->length;
-    const char *start = at;
+    const char *start = at, *window_end = at;
     for (uint64_t line = batch->line; at < end; line++) {
+        if (at >= window_end) {
+            size_t length = window_length(at, end);
+            if (length) visitor.vm->ingress.prepare_lines(at, length);
+            window_end = at + length;
+        }
         const char *stop = static_cast<const char *>(memchr(at, '\n', size_t(end - at)));
         if (!stop) stop = end;
         size_t length = size_t(stop - at);

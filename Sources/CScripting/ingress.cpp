@@ -12,6 +12,10 @@ struct Ingress::Implementation {
     size_t capacity = 0;
     uint32_t depth_limit;
     std::vector<uint8_t> containers;  // one per level: '{' or '['
+    // Whole lines whose structure was found in one go; nullptr when there are none.
+    const char *window = nullptr;
+    size_t window_length = 0;
+    const uint32_t *next = nullptr;  // the first structural position not yet walked
 };
 
 Ingress::Ingress(uint32_t depth_limit) : implementation(new Implementation) {
@@ -25,6 +29,17 @@ static bool fail(Problem &problem, size_t offset, const char *text) {
     snprintf(problem.text, sizeof problem.text, "%s", text);
     problem.offset = offset;
     return false;
+}
+
+void Ingress::prepare_lines(const char *text, size_t length) {
+    auto &self = *implementation;
+    Problem ignored;
+    self.window = nullptr;
+    // With an error somewhere in it, each line is looked at alone.
+    if (!find_structure(text, length, ignored)) return;
+    self.window = text;
+    self.window_length = length;
+    self.next = self.parser->structural_indexes.get();
 }
 
 bool Ingress::find_structure(const char *text, size_t length, Problem &problem) {
@@ -107,26 +122,38 @@ bool check_escapes(const char *at, const char *end, bool &escaped) {
 
 // A walk over the structural characters of one text.
 struct Walk {
+    const char *base;     // structural positions count from here
     const char *text;
     size_t length;
-    const uint32_t *at;   // the next structural position
-    const uint32_t *end;  // behind the last one
+    const uint32_t *at;   // the next structural position; a sentinel follows the last one
+    uint32_t limit;       // where the text ends, counted from `base`
     bool has_escapes;
     uint8_t *containers;
     uint32_t depth_limit;
-    uint32_t depth = 0;
-    FieldList *fields;  // of the outermost object, or nullptr
+    FieldList *fields;    // of the outermost object, or nullptr
     Problem *problem;
+    uint32_t depth = 0;
+    Field unused{};       // takes what nobody wants to know
 
     bool fail(size_t offset, const char *message) const {
         return tidewheel::fail(*problem, offset, message);
     }
+    bool fail_here(const char *message) const { return fail(offset_of(base + *at), message); }
+    size_t offset_of(const char *place) const { return size_t(place - text); }
+    bool at_end() const { return *at >= limit; }
 
     // Where the token that began before the next structural character ends.
     const char *token_end() const {
-        const char *stop = at < end ? text + *at : text + length;
+        const char *stop = base + (at_end() ? limit : *at);
         while (is_space(stop[-1])) stop--;
         return stop;
+    }
+
+    // Where the next member of the outermost object is noted; nullptr when out of memory.
+    Field *next_field() {
+        if (!fields) return &unused;
+        if (fields->count == fields->capacity && !fields->grow()) return nullptr;
+        return &fields->items[fields->count];
     }
 
     bool scalar(const char *start, Kind &kind, bool &escaped, const char *&stop);
@@ -164,82 +191,82 @@ bool Walk::scalar(const char *start, Kind &kind, bool &escaped, const char *&sto
 }
 
 bool Walk::key(Field &field) {
-    if (at == end) return fail(length, "the object never ends");
-    const char *start = text + *at++;
-    if (*start != '"') return fail(size_t(start - text), "a field name in quotes is missing");
+    if (at_end()) return fail(length, "the object never ends");
+    const char *start = base + *at++;
+    if (*start != '"') return fail(offset_of(start), "a field name in quotes is missing");
     const char *stop = token_end();
     field.key_escaped = false;
     if (has_escapes && !check_escapes(start + 1, stop - 1, field.key_escaped))
-        return fail(size_t(start - text), "an escape that JSON does not know");
+        return fail(offset_of(start), "an escape that JSON does not know");
     field.key_offset = uint32_t(start + 1 - text);
     field.key_length = uint32_t(stop - start - 2);
-    if (at == end || text[*at] != ':') return fail(size_t(stop - text), "\":\" is missing");
+    if (at_end() || base[*at] != ':') return fail(offset_of(stop), "\":\" is missing");
     at++;
     return true;
 }
 
 bool Walk::open(const char *start) {
-    if (depth >= depth_limit) return fail(size_t(start - text), "nested too deeply");
+    if (depth >= depth_limit) return fail(offset_of(start), "nested too deeply");
     containers[depth++] = uint8_t(*start);
     return true;
 }
 
 bool Walk::run() {
-    Field field{};
+    Field *field = &unused;
+    Field inner{};
     while (true) {
         // A value is due.
-        if (at == end) return fail(length, "a value is missing");
-        const char *start = text + *at++;
+        if (at_end()) return fail(length, "a value is missing");
+        const char *start = base + *at++;
         if (*start == '{' || *start == '[') {
-            if (depth == 1) field.value_offset = uint32_t(start - text);
+            if (depth == 1) field->value_offset = uint32_t(start - text);
             if (!open(start)) return false;
-            bool empty = at < end && text[*at] == (*start == '{' ? '}' : ']');
+            bool empty = !at_end() && base[*at] == (*start == '{' ? '}' : ']');
             if (!empty) {
-                Field inner{};
-                if (*start == '{' && !key(depth == 1 ? field : inner)) return false;
+                if (depth == 1 && !(field = next_field()))
+                    return fail(0, "out of memory while reading the line");
+                if (*start == '{' && !key(depth == 1 ? *field : inner)) return false;
                 continue;
             }
         } else {
             Kind kind = Kind::null;
             const char *stop;
-            field.value_escaped = false;
-            if (!scalar(start, kind, field.value_escaped, stop)) return false;
-            if (depth == 1 && fields) {
-                field.value_offset = uint32_t(start - text);
-                field.value_length = uint32_t(stop - start);
-                field.kind = kind;
-                if (fields->count == fields->capacity && !fields->grow())
-                    return fail(0, "out of memory while reading the line");
-                fields->items[fields->count++] = field;
+            bool escaped = false;
+            if (!scalar(start, kind, escaped, stop)) return false;
+            if (depth == 1) {
+                field->value_offset = uint32_t(start - text);
+                field->value_length = uint32_t(stop - start);
+                field->kind = kind;
+                field->value_escaped = escaped;
+                field->state = 0;
+                if (fields) fields->count++;
             }
         }
         // Behind a value: "," or the ends of containers.
         while (true) {
             if (depth == 0) {
-                if (at != end) return fail(*at, "text behind the end of the value");
+                if (!at_end()) return fail_here("text behind the end of the value");
                 return true;
             }
-            if (at == end) return fail(length, "the text ends inside a value");
-            char c = text[*at];
+            if (at_end()) return fail(length, "the text ends inside a value");
+            char c = base[*at];
             uint8_t container = containers[depth - 1];
             if (c == (container == '{' ? '}' : ']')) {
-                size_t stop = size_t(*at++) + 1;
-                if (--depth == 1 && fields) {
-                    field.value_length = uint32_t(stop - field.value_offset);
-                    field.kind = container == '{' ? Kind::object : Kind::array;
-                    field.value_escaped = false;
-                    if (fields->count == fields->capacity && !fields->grow())
-                        return fail(0, "out of memory while reading the line");
-                    fields->items[fields->count++] = field;
+                size_t stop = offset_of(base + *at++) + 1;
+                if (--depth == 1) {
+                    field->value_length = uint32_t(stop - field->value_offset);
+                    field->kind = container == '{' ? Kind::object : Kind::array;
+                    field->value_escaped = false;
+                    field->state = 0;
+                    if (fields) fields->count++;
                 }
                 continue;
             }
-            if (c != ',') return fail(*at, "\",\" or the end of the value is missing");
+            if (c != ',') return fail_here("\",\" or the end of the value is missing");
             at++;
-            if (container == '{') {
-                Field inner{};
-                if (!key(depth == 1 ? field : inner)) return false;
-            }
+            if (depth == 1 && !(field = next_field()))
+                return fail(0, "out of memory while reading the line");
+            if (container == '{' && !key(depth == 1 ? *field : inner)) return false;
             break;
         }
     }
@@ -250,24 +277,35 @@ bool Walk::run() {
 bool Ingress::check(const char *text, size_t length, Problem &problem) {
     if (!find_structure(text, length, problem)) return false;
     auto &self = *implementation;
-    const uint32_t *first = self.parser->structural_indexes.get();
-    Walk walk{text,  length, first, first + self.parser->n_structural_indexes,
-              memchr(text, '\\', length) != nullptr, self.containers.data(), self.depth_limit, 0,
+    Walk walk{text,    text, length, self.parser->structural_indexes.get(), uint32_t(length),
+              memchr(text, '\\', length) != nullptr, self.containers.data(), self.depth_limit,
               nullptr, &problem};
     return walk.run();
 }
 
 bool Ingress::read_object(const char *text, size_t length, FieldList &fields, Problem &problem) {
-    fields.count = 0;
-    if (!find_structure(text, length, problem)) return false;
     auto &self = *implementation;
-    const uint32_t *first = self.parser->structural_indexes.get();
-    Walk walk{text,  length, first, first + self.parser->n_structural_indexes,
-              memchr(text, '\\', length) != nullptr, self.containers.data(), self.depth_limit, 0,
-              &fields, &problem};
-    if (!walk.run()) return false;
-    if (text[*first] != '{') return fail(problem, *first, "not a JSON object");
-    return true;
+    fields.count = 0;
+    const char *base = self.window;
+    if (base && (text < base || text + length > base + self.window_length)) base = nullptr;
+    if (!base) {
+        self.window = nullptr;
+        if (!find_structure(text, length, problem)) return false;
+        base = text;
+        self.next = self.parser->structural_indexes.get();
+    }
+    const uint32_t limit = uint32_t(text - base + ptrdiff_t(length));
+    const uint32_t start = uint32_t(text - base);
+    while (*self.next < start) self.next++;
+    if (*self.next >= limit) return fail(problem, 0, "no JSON value");
+    Walk walk{base, text, length, self.next, limit, memchr(text, '\\', length) != nullptr,
+              self.containers.data(), self.depth_limit, &fields, &problem};
+    const bool is_object = base[*self.next] == '{';
+    const size_t first = size_t(base + *self.next - text);
+    const bool sound = walk.run();
+    self.next = walk.at;
+    if (sound && !is_object) return fail(problem, first, "not a JSON object");
+    return sound;
 }
 
 }  // namespace tidewheel

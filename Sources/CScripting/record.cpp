@@ -25,27 +25,34 @@ bool index_node(Arena &arena, Node *node, FieldList &scratch) {
     return true;
 }
 
-static uint64_t load_head(const char *key, size_t length) {
-    uint64_t word = 0;
-    if (length >= 8) {
-        memcpy(&word, key, 8);
-        return word;
-    }
-    if (length >= 4) {
-        uint32_t low, high;
-        memcpy(&low, key, 4);
-        memcpy(&high, key + length - 4, 4);
-        return low | uint64_t(high) << 32;
-    }
-    if (length == 0) return 0;
-    return uint64_t(uint8_t(key[0])) | uint64_t(uint8_t(key[length / 2])) << 8 |
-           uint64_t(uint8_t(key[length - 1])) << 16;
+static uint64_t load_word(const char *text) {
+    uint64_t word;
+    memcpy(&word, text, 8);
+    return word;
+}
+
+// Mixes the first and last eight bytes, which tells most names of one record apart.
+static uint32_t mix_tag(uint64_t head, uint64_t tail, size_t length) {
+    uint64_t mixed = (head ^ (tail * 0xC2B2AE3D27D4EB4Fu)) + length;
+    return uint32_t((mixed * 0x9E3779B97F4A7C15u) >> 29);
+}
+
+// The first `length` bytes of a word, little end first.
+static uint64_t low_bytes(uint64_t word, size_t length) {
+    return word & (UINT64_MAX >> (64 - 8 * length));
 }
 
 uint32_t key_tag(const char *key, size_t length) {
-    uint64_t word = load_head(key, length) * 0x9E3779B97F4A7C15u;
-    uint64_t tail = length > 8 ? load_head(key + length - 8, 8) * 0xC2B2AE3D27D4EB4Fu : 0;
-    return uint32_t((word ^ tail ^ (uint64_t(length) * 0xD6E8FEB86659FD93u)) >> 29);
+    if (length > 8) return mix_tag(load_word(key), load_word(key + length - 8), length);
+    char padded[8] = {};
+    memcpy(padded, key, length);
+    return mix_tag(load_word(padded), 0, length);
+}
+
+// The same for a name inside JSON text, behind which more bytes may be read.
+static uint32_t padded_key_tag(const char *key, size_t length) {
+    if (length > 8) return mix_tag(load_word(key), load_word(key + length - 8), length);
+    return mix_tag(length ? low_bytes(load_word(key), length) : 0, 0, length);
 }
 
 static bool same_key(const Node *node, const Field &field, const char *key, size_t length) {
@@ -97,7 +104,7 @@ bool prepare_keys(Arena &arena, Node *node) {
     for (uint32_t i = 0; i < node->count; i++) {
         Field &field = node->fields[i];
         if (field.key_escaped) node->irregular = true;
-        field.tag = key_tag(node->text + field.key_offset, field.key_length);
+        field.tag = padded_key_tag(node->text + field.key_offset, field.key_length);
         uint64_t &word = node->seen[field.tag >> 6 & 3], bit = uint64_t(1) << (field.tag & 63);
         if (word & bit)
             for (uint32_t j = 0; j < i; j++)

@@ -46,6 +46,15 @@ void write_string(Text &out, const char *text, size_t length) {
         at += clean;
         if (mask) at = write_escape(at, static_cast<unsigned char>(text[i++]));
     }
+    if (size_t rest = length - i) {
+        uint64_t word = 0x2020202020202020u;
+        memcpy(&word, text + i, rest);
+        if (!needs_escape(word)) {
+            memcpy(at, &word, 8);  // The room for escapes takes what is too much.
+            at += rest;
+            i = length;
+        }
+    }
     for (; i < length; i++) {
         unsigned char c = static_cast<unsigned char>(text[i]);
         if (c == '"' || c == '\\' || c < 0x20) at = write_escape(at, c);

@@ -68,7 +68,7 @@ struct SingleThread {
                     into: batch, limit: PipelineRun.batchLimit, milliseconds: isFlushed ? 100 : 0)
             } catch {
                 run.failWhenDrained(PipelineError(exitCode: 1, error.description))
-                return
+                return try delivery.flush()
             }
             switch outcome {
             case .end: return
