@@ -1,0 +1,46 @@
+import Records
+import Scripting
+import TestKit
+import Testing
+
+/// What the fuzzers have found, so that it does not come back.
+@Suite struct FuzzerFindingsTests {
+    /// Lua cannot run a finalizer deep in the C stack, which lost the memory of the copy.
+    @Test func `copies that are collected deep in the stack give their memory back`() throws {
+        var harness = RuleHarness(
+            """
+            function process(r)
+              local function deep()
+                for i = 1, 20 do local copy = r:copy() end
+                ;("x"):gsub("x", deep)
+              end
+              r.deep = pcall(deep)
+              r.copied = r:copy().a
+            end
+            """)
+        harness.options.scriptMemory = 256 << 10
+        let lines = [String](repeating: #"{"a":1}"#, count: 200).joined(separator: "\n")
+        let outcome = try harness.run(lines)
+        #expect(outcome.letters.first?["reason"] == nil)
+        #expect(outcome.rows.count == 200)
+    }
+
+    /// The same when the memory is used up, which no script can catch.
+    @Test func `copies that are collected without memory give theirs back`() throws {
+        var harness = RuleHarness(
+            """
+            function process(r)
+              local kept = {}
+              if r.bomb then
+                for i = 1, 1e9 do kept[i] = {r:copy(), ("x"):rep(i % 300)} end
+              end
+              r.copied = r:copy().a
+            end
+            """)
+        harness.options.scriptMemory = 256 << 10
+        let lines = [String](repeating: "{\"bomb\":true}\n{\"a\":1}", count: 200)
+        let outcome = try harness.run(lines.joined(separator: "\n"))
+        #expect(outcome.rows.count == 200)
+        #expect(outcome.letters.count == 200, "\(outcome.letters[1])")
+    }
+}
