@@ -44,7 +44,8 @@ let package = Package(
             exclude: ["pipeline", "README.md", "expected"]),
         .target(name: "TestKit", path: "Sources/TestKit"),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),
-        .testTarget(name: "ScriptingTests", dependencies: ["Records", "Scripting", "TestKit"]),
+        .testTarget(
+            name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
         .testTarget(name: "StagesTests", dependencies: ["Stages"]),
         .testTarget(
             name: "ConnectorsTests", dependencies: ["Connectors", "Records", "Stages", "TestKit"]),

@@ -47,7 +47,8 @@ struct Program {
 
     std::string arguments() {
         std::string out;
-        for (uint32_t i = choices.below(5); i > 0; i--) out += (out.empty() ? "" : ", ") + expression();
+        for (uint32_t i = choices.below(5); i > 0; i--)
+            out += (out.empty() ? "" : ", ") + expression();
         return "(" + out + ")";
     }
 
@@ -83,7 +84,7 @@ struct Program {
             out = "(" + left + middle + expression() + ")";
             break;
         }
-        case 9: out = "(" + std::string(choices.below(2) ? "#" : "not ") + expression() + ")"; break;
+        case 9: out = std::string(choices.below(2) ? "(#" : "(not ") + expression() + ")"; break;
         case 10: out = "(function(a, ...) " + body() + "end)"; break;
         case 11: {
             std::string object = choices.below(3) ? name() : "state";

@@ -15,7 +15,7 @@ static constexpr int64_t budget = 12'000'000;
 static const char records[] =
     R"({"text":"one","number":1.5,"list":[1,2,{"x":null}],"object":{"inner":{"y":"z"}},"a":1})"
     "\n"
-    R"({"a":"x","e":[1,2,3],"list":[],"object":{},"text":"\u00e9\ud83d\ude42","big":1e400,"a":null})"
+    R"({"a":"x","e":[1,2,3],"list":[],"object":{},"text":"\u00e9\ud83d\ude42","a":null})"
     "\n";
 
 // Runs behind the rule with an environment of its own; it speaks up when it can reach too much.

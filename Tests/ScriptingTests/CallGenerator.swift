@@ -64,12 +64,14 @@ struct CallGenerator {
 
     private mutating func start(plain: Bool) -> String {
         guard chance(30) else { return "" }
-        return ", " + number() + (plain && chance(50) ? ", " + one(of: ["true", "false", "nil"]) : "")
+        return ", " + number()
+            + (plain && chance(50) ? ", " + one(of: ["true", "false", "nil"]) : "")
     }
 
     private mutating func replacement() -> String {
         one(of: [
-            "'x'", "''", "'%0'", "'%1'", "'%2%1'", "'<%0>'", "'%%'", "'%'", "'%x'", "'%9'", "12", "1.5",
+            "'x'", "''", "'%0'", "'%1'", "'%2%1'", "'<%0>'", "'%%'", "'%'", "'%x'", "'%9'", "12",
+            "1.5",
             "{a = 'b', b = 1, [1] = 'one', c = false, ab = {}}", "{}", "nil", "true",
             "function(...) return select('#', ...) end", "function(a) return a end",
             "function(a, b) return b end", "function() return false end",
@@ -81,7 +83,8 @@ struct CallGenerator {
 
     private mutating func number() -> String {
         one(of: [
-            "0", "1", "2", "3", "5", "10", "30", "-1", "-2", "-5", "-100", "1.0", "2.5", "'2'", "'x'",
+            "0", "1", "2", "3", "5", "10", "30", "-1", "-2", "-5", "-100", "1.0", "2.5", "'2'",
+            "'x'",
             "nil", "math.maxinteger", "math.mininteger", "{}", "0/0", "1e100",
         ])
     }
@@ -97,14 +100,17 @@ struct CallGenerator {
 
     private mutating func value() -> String {
         one(of: [
-            "1", "-1", "1.5", "1e100", "'x'", "'ab'", "''", "nil", "true", "{}", "12", "print or log",
+            "1", "-1", "1.5", "1e100", "'x'", "'ab'", "''", "nil", "true", "{}", "12",
+            "print or log",
         ])
     }
 
     private mutating func list() -> String {
         if chance(3) { return one(of: ["nil", "1", "true", "print or log"]) }
         let elements = ["1", "2", "3.5", "'a'", "'b'", "''", "-1", "10"]
-        let odd = ["nil", "{}", "false", "[0] = 'zero'", "[-1] = 'minus'", "x = 1", "[3] = 'three'"]
+        let odd = [
+            "nil", "{}", "false", "[0] = 'zero'", "[-1] = 'minus'", "x = 1", "[3] = 'three'",
+        ]
         let count = Int.random(in: 0...7, using: &random)
         let parts = (0..<count).map { _ in chance(12) ? one(of: odd) : one(of: elements) }
         return "{" + parts.joined(separator: ", ") + "}"
@@ -120,10 +126,12 @@ struct CallGenerator {
         guard chance(60) else { return "" }
         let ends = ["0", "1", "2", "5", "-3", "2.0", "nil", "'3'", "'x'"]
         if chance(10) {
-            return ", " + one(of: ["math.mininteger, 1", "1, math.maxinteger", "1, 1e8",
-                "math.maxinteger, math.maxinteger", "math.mininteger, math.mininteger",
-                "math.maxinteger, math.mininteger", "math.mininteger, math.maxinteger",
-            ])
+            return ", "
+                + one(of: [
+                    "math.mininteger, 1", "1, math.maxinteger", "1, 1e8",
+                    "math.maxinteger, math.maxinteger", "math.mininteger, math.mininteger",
+                    "math.maxinteger, math.mininteger", "math.mininteger, math.maxinteger",
+                ])
         }
         return ", " + one(of: ends) + (chance(60) ? ", " + one(of: ends) : "")
     }

@@ -41,6 +41,13 @@ import Testing
         let lines = [String](repeating: "{\"bomb\":true}\n{\"a\":1}", count: 200)
         let outcome = try harness.run(lines.joined(separator: "\n"))
         #expect(outcome.rows.count == 200)
-        #expect(outcome.letters.count == 200, "\(outcome.letters[1])")
+        #expect(outcome.letters.count == 200)
+    }
+
+    @Test(arguments: ["math.maxinteger", "math.mininteger", "1e300", "-1/0", "0/0", "2^63"])
+    func `a time beyond all years is an error of the record`(time: String) throws {
+        let outcome = try RuleHarness("function process(r) r.at = time.format(\(time)) end").run(
+            "{}")
+        #expect(outcome.letters.first?["reason"]?.text.contains("outside the years") == true)
     }
 }

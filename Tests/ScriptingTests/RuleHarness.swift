@@ -7,6 +7,7 @@ struct RuleHarness {
     var schema: String?
     var options = RuleVMOptions()
     var modules: [String: String] = [:]
+    var budgetNanoseconds: Int64 = 30_000_000
 
     init(_ rules: String..., schema: String? = nil) {
         self.rules = rules
@@ -45,7 +46,7 @@ struct RuleHarness {
             let stage = vm.addStage(
                 name: "stage\(index)", schema: nil,
                 script: RuleSet.File(path: "rules/\(index).lua", bytes: Array(rule.utf8)),
-                native: nil, budgetNanoseconds: 30_000_000)
+                native: nil, budgetNanoseconds: budgetNanoseconds)
             vm.connect(last, toStage: stage)
             vm.connect(.stage(stage, output: "side"), toSink: 1)
             last = .stage(stage, output: nil)
