@@ -59,7 +59,7 @@ let package = Package(
         .testTarget(name: "TidyTests"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Records", "TestKit", "embedded"],
-            exclude: ["instructions.json"]),
+            exclude: ["Golden", "instructions.json"]),
     ],
     cxxLanguageStandard: .cxx20
 )
