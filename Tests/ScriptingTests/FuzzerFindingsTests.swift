@@ -11,7 +11,7 @@ import Testing
             """
             function process(r)
               local function deep()
-                for i = 1, 20 do local copy = r:copy() end
+                for i = 1, 40 do local copy = r:copy() end
                 ;("x"):gsub("x", deep)
               end
               r.deep = pcall(deep)
@@ -19,10 +19,10 @@ import Testing
             end
             """)
         harness.options.scriptMemory = 256 << 10
-        let lines = [String](repeating: #"{"a":1}"#, count: 200).joined(separator: "\n")
+        let lines = [String](repeating: #"{"a":1}"#, count: 50).joined(separator: "\n")
         let outcome = try harness.run(lines)
         #expect(outcome.letters.first?["reason"] == nil)
-        #expect(outcome.rows.count == 200)
+        #expect(outcome.rows.count == 50)
     }
 
     /// The same when the memory is used up, which no script can catch.

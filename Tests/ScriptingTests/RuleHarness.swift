@@ -1,3 +1,4 @@
+import Glibc
 import Records
 import Scripting
 
@@ -7,7 +8,11 @@ struct RuleHarness {
     var schema: String?
     var options = RuleVMOptions()
     var modules: [String: String] = [:]
-    var budgetNanoseconds: Int64 = 30_000_000
+    var budgetNanoseconds = Self.usualBudget
+
+    /// Under a sanitizer everything takes many times longer.
+    static let usualBudget: Int64 =
+        getenv("TIDEWHEEL_SANITIZER") == nil ? 30_000_000 : 600_000_000
 
     init(_ rules: String..., schema: String? = nil) {
         self.rules = rules
