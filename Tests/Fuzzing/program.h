@@ -127,7 +127,11 @@ struct Program {
         case 10: text += "xpcall(function(...)\n", block(), text += "end, " + function() + ")\n";
             break;
         case 11: text += "emit(" + expression() + ")\n"; break;
-        default: text += "while " + expression() + " do\n", block(), text += "end\n";
+        default:  // Most loops end: those that do not cost the fuzzer their whole budget.
+            text += choices.below(8) ? "repeat\n" : "while " + expression() + " do\n";
+            bool repeats = text.ends_with("repeat\n");
+            block();
+            text += repeats ? "until true\n" : "end\n";
         }
     }
 };

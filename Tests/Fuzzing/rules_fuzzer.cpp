@@ -10,7 +10,7 @@
 
 using namespace fuzzing;
 
-static constexpr int64_t budget = 12'000'000;
+static constexpr int64_t budget = 8'000'000;
 
 static const char records[] =
     R"({"text":"one","number":1.5,"list":[1,2,{"x":null}],"object":{"inner":{"y":"z"}},"a":1})"

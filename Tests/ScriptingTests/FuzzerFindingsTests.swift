@@ -44,6 +44,20 @@ import Testing
         #expect(outcome.letters.count == 200)
     }
 
+    /// Where to cut was sought backwards from the limit, beyond the line's own beginning.
+    @Test func `a line that is too long and nothing but stray bytes is one dead letter`() throws {
+        var harness = RuleHarness("function process(r) end")
+        harness.options.recordLimit = 70_000
+        let stray = [UInt8](repeating: 0x80, count: 80_000)
+        let outcome = try harness.run(stray + Array("\n{}\n".utf8) + stray)
+        #expect(outcome.rows == ["{}"])
+        #expect(outcome.letters.count == 2)
+        for letter in outcome.letters {
+            #expect(letter["original_length"] == 80_000)
+            #expect((letter["original_base64"]?.text.count ?? 0) > 80_000)
+        }
+    }
+
     @Test(arguments: ["math.maxinteger", "math.mininteger", "1e300", "-1/0", "0/0", "2^63"])
     func `a time beyond all years is an error of the record`(time: String) throws {
         let outcome = try RuleHarness("function process(r) r.at = time.format(\(time)) end").run(
