@@ -44,7 +44,8 @@ let package = Package(
             exclude: ["pipeline", "README.md", "expected"]),
         .target(name: "TestKit", path: "Sources/TestKit"),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),
-        .testTarget(name: "ScriptingTests", dependencies: ["Records", "Scripting", "TestKit"]),
+        .testTarget(
+            name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
         .testTarget(name: "StagesTests", dependencies: ["Stages"]),
         .testTarget(
             name: "ConnectorsTests", dependencies: ["Connectors", "Records", "Stages", "TestKit"]),
@@ -58,7 +59,7 @@ let package = Package(
         .testTarget(name: "TidyTests"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Records", "TestKit", "embedded"],
-            exclude: ["instructions.json"]),
+            exclude: ["Golden", "instructions.json"]),
     ],
     cxxLanguageStandard: .cxx20
 )

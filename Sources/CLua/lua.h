@@ -1,2 +1,5 @@
-// Debian's Lua 5.4, found through pkg-config; only CScripting includes it.
+// Debian's Lua 5.4, found through pkg-config; only CScripting and its tests include it.
 #include_next <lua.h>
+
+#include <lauxlib.h>
+#include <lualib.h>

@@ -108,7 +108,8 @@ static const tw_api_entry entries[] = {
     {"string.sub", "string.sub(s, i [, j])", "A part of a string.", "", strings},
     {"string.upper", "string.upper(s)", "Upper case, ASCII only.", "", strings},
 
-    {"table", "table.…", "Lua's table library.", "", tables},
+    {"table", "table.…", "Lua's table library. It works on the tables themselves, past their "
+     "metatables; lists of records are as good as tables.", "", tables},
     {"table.concat", "table.concat(list [, separator [, i [, j]]])", "Joins texts and numbers.", "",
      tables},
     {"table.insert", "table.insert(list, [position,] value)", "Inserts an element.", "", tables},
@@ -117,9 +118,10 @@ static const tw_api_entry entries[] = {
      tables},
     {"table.remove", "table.remove(list [, position])", "Removes an element and returns it.", "",
      tables},
-    {"table.sort", "table.sort(list [, less])", "Sorts a list in place.", "", tables},
-    {"table.unpack", "table.unpack(list [, i [, j]])", "The elements as several values.", "",
-     tables},
+    {"table.sort", "table.sort(list [, less])", "Sorts a list in place; an order that contradicts "
+     "itself is no error.", "", tables},
+    {"table.unpack", "table.unpack(list [, i [, j]])", "The elements as several values; only of a "
+     "table or a list.", "", tables},
 
     {"math", "math.…", "Lua's mathematical library.", "", numbers},
     {"math.abs", "math.abs(x)", "The absolute value.", "", numbers},

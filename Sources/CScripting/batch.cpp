@@ -108,8 +108,8 @@ static void run_text(tw_vm *vm, const char *text, size_t length, int32_t partiti
                  "line of %zu bytes is longer than the record limit of %zu bytes", length,
                  vm->config.record_limit);
         if (length > (64 << 10)) {
-            size_t kept = 64 << 10;
-            while ((static_cast<unsigned char>(text[kept]) & 0xC0) == 0x80) kept--;
+            size_t kept = 64 << 10, least = kept - 3;  // A character has four bytes at most.
+            while (kept > least && (static_cast<unsigned char>(text[kept]) & 0xC0) == 0x80) kept--;
             vm->origin.original_length = kept;
         }
         reject_line(vm, reason);

@@ -235,8 +235,11 @@ int run_call(tw_vm *vm, Call &call) {
     if (traced) disarm_trace(vm);
     vm->generation++;
     if (status != LUA_OK) note_error(vm, stage, status);
+    // Copies take memory that Lua's collector does not see, so it is told when that has run out.
+    bool out_of_memory = status == LUA_ERRMEM || vm->budget.breach == int(Breach::memory);
     end_call(vm);
-    if (status == LUA_ERRMEM) lua_gc(L, LUA_GCCOLLECT);
+    if (out_of_memory) lua_gc(L, LUA_GCCOLLECT);
+    if (vm->copies_lost) free_lost_copies(vm);
     return status;
 }
 

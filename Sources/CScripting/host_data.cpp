@@ -57,10 +57,13 @@ static int time_parse(lua_State *L) {
 
 static int time_format(lua_State *L) {
     constexpr lua_Integer first = -62167219200000, last = 253402300799999;
-    lua_Integer milliseconds = lua_Integer(std::floor(luaL_checknumber(L, 1)));
+    lua_Integer milliseconds = 0;
+    bool known = true;
     if (lua_isinteger(L, 1)) milliseconds = lua_tointeger(L, 1);
+    else known = lua_numbertointeger(std::floor(luaL_checknumber(L, 1)), &milliseconds);
     luaL_argcheck(
-        L, milliseconds >= first && milliseconds <= last, 1, "outside the years 0 to 9999");
+        L, known && milliseconds >= first && milliseconds <= last, 1,
+        "outside the years 0 to 9999");
     char text[32];
     lua_pushlstring(L, text, format_timestamp(milliseconds, text));
     return 1;

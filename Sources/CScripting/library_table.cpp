@@ -42,16 +42,16 @@ static int table_insert(lua_State *L) {
 
 static int table_remove(lua_State *L) {
     lua_Integer size = list_length(L, 1), position = luaL_optinteger(L, 2, size);
-    if (!lua_isnoneornil(L, 2))
-        luaL_argcheck(L, size + 1 == position || (position >= 1 && position <= size + 1) ||
-                             (size == 0 && position == 0), 2, "position out of bounds");
+    if (position != size)
+        luaL_argcheck(L, position >= 1 && position <= size + 1, 2, "position out of bounds");
     get_element(L, 1, position);
     for (; position < size; position++) {
         get_element(L, 1, position + 1);
         set_element(L, 1, position);
         if ((position & 511) == 0) check_budget(L);
     }
-    if (position >= 1 && position <= size) {
+    // An empty table may hold something at 0; a list of a record has nothing there.
+    if (lua_type(L, 1) == LUA_TTABLE || (position >= 1 && position <= size)) {
         lua_pushnil(L);
         set_element(L, 1, position);
     }
@@ -83,8 +83,8 @@ static int table_unpack(lua_State *L) {
     constexpr lua_Integer largest = 1'000'000;
     lua_Integer first = luaL_optinteger(L, 2, 1);
     lua_Integer last = luaL_opt(L, luaL_checkinteger, 3, list_length(L, 1));
-    list_length(L, 1);
     if (first > last) return 0;
+    list_length(L, 1);
     uint64_t count = uint64_t(last) - uint64_t(first);
     if (count >= uint64_t(largest) || !lua_checkstack(L, int(count + 1)))
         return luaL_error(L, "too many results to unpack");
@@ -160,7 +160,7 @@ static void sift_down(lua_State *L, lua_Integer root, lua_Integer count) {
 static int table_sort(lua_State *L) {
     lua_Integer count = list_length(L, 1);
     luaL_argcheck(L, count < INT32_MAX, 1, "array too big");
-    if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (count > 1 && !lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
     for (lua_Integer root = count / 2; root >= 1; root--) sift_down(L, root, count);
     for (lua_Integer last = count; last > 1; last--) {

@@ -24,6 +24,7 @@ static bool in_class(unsigned char c, unsigned char name) {
     case 'u': result = isupper(c); break;
     case 'w': result = isalnum(c); break;
     case 'x': result = isxdigit(c); break;
+    case 'z': result = c == 0; break;
     default: return name == c;
     }
     return isupper(name) ? !result : result;

@@ -61,6 +61,7 @@ void *Arena::allocate_chunk(size_t size) {
     char *start = reinterpret_cast<char *>(chunk + 1);
     at = start + size;
     end = reinterpret_cast<char *>(chunk) + wanted;
+    ASAN_POISON_MEMORY_REGION(at, size_t(end - at));
     return start;
 }
 
@@ -75,6 +76,7 @@ void Arena::reset() {
     }
     at = chunks ? reinterpret_cast<char *>(chunks + 1) : nullptr;
     end = chunks ? reinterpret_cast<char *>(chunks) + chunks->size : nullptr;
+    ASAN_POISON_MEMORY_REGION(at, size_t(end - at));
 }
 
 void Arena::destroy() {

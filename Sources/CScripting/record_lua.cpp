@@ -148,8 +148,6 @@ static int index_array(lua_State *L, Handle *handle, Node *node) {
     return 1;
 }
 
-static int record_copy(lua_State *L);
-
 static int record_index(lua_State *L) {
     Handle *handle;
     Node *node = self_node(L, handle);
@@ -321,41 +319,6 @@ static int record_tostring(lua_State *L) {
     return 1;
 }
 
-// A copy that outlives the call; its memory is freed with the userdata.
-static int record_copy(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    Handle *source = to_handle(L, vm, 1);
-    if (!source) return luaL_error(L, "copy() is called with a colon: record:copy()");
-    vm->scratch.clear();
-    write_node(vm->scratch, checked_node(L, source));
-    check_text(L, vm->scratch);
-    push_handle(L, vm, nullptr, nullptr, 0, 0);
-    Handle *handle = static_cast<Handle *>(lua_touserdata(L, -1));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->copy_metatable);
-    lua_setmetatable(L, -2);
-    Arena *arena = static_cast<Arena *>(malloc(sizeof(Arena)));
-    if (!arena) raise_memory(L);
-    *arena = Arena{};
-    arena->account = &vm->arena_memory;
-    arena->chunk_size = 512;
-    handle->arena = arena;
-    const char *text = copy_or_raise(L, *arena, vm->scratch.bytes, vm->scratch.length);
-    handle->node = make_node(*arena, text, vm->scratch.length, nullptr);
-    if (!handle->node) raise_memory(L);
-    // Lua does not see the copy's bytes, so it is told to collect as if it had made them.
-    lua_gc(L, LUA_GCSTEP, int((vm->scratch.length + 512) >> 10) + 1);
-    return 1;
-}
-
-static int record_collect(lua_State *L) {
-    Handle *handle = static_cast<Handle *>(lua_touserdata(L, 1));
-    if (!handle->arena) return 0;
-    handle->arena->destroy();
-    free(handle->arena);
-    handle->arena = nullptr;
-    return 0;
-}
-
 static void set_methods(lua_State *L, const luaL_Reg *methods, const char *name) {
     luaL_setfuncs(L, methods, 0);
     lua_pushstring(L, name);
@@ -372,12 +335,9 @@ void open_records(lua_State *L, tw_vm *vm) {
     lua_newtable(L);
     set_methods(L, record_methods, "record");
     vm->record_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
-    // Only copies own memory, and only they pay for a finalizer (ours, not a script's).
     lua_newtable(L);
     set_methods(L, record_methods, "record");
-    lua_pushcfunction(L, record_collect);
-    lua_setfield(L, -2, "__gc");
-    vm->copy_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+    open_copies(L, vm);
     open_null(L);
     lua_newtable(L);
     lua_pushboolean(L, 0);

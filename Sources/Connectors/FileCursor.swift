@@ -138,11 +138,14 @@ final class FileCursor {
         return true
     }
 
-    /// The first 64 KiB of what is pending, cut between characters.
+    /// The first 64 KiB of what is pending, cut between characters, which have four bytes at most.
     private func keptPrefix() -> [UInt8] {
         unsafe pending.withUnsafeBytes { bytes in
             var count = min(64 << 10, bytes.count)
-            while count > 0, count < bytes.count, unsafe bytes[count] & 0xC0 == 0x80 { count -= 1 }
+            let least = max(0, count - 3)
+            while count > least, count < bytes.count, unsafe bytes[count] & 0xC0 == 0x80 {
+                count -= 1
+            }
             return unsafe [UInt8](bytes[..<count])
         }
     }

@@ -2,7 +2,6 @@ internal import Glibc
 internal import Pipelines
 public import Records
 internal import Stages
-internal import Synchronization
 
 /// What leaves a stage, record by record; ends when the pipeline ends. One reader at a time.
 public struct OutputSequence: AsyncSequence, Sendable {
@@ -35,7 +34,7 @@ final class OutputQueue: Sendable {
     }
 
     private static let capacity = 1024
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let permits = Channel<Void>(capacity: OutputQueue.capacity)
 
     init() { for _ in 0..<Self.capacity { permits.send(()) } }

@@ -35,6 +35,7 @@ import Testing
 
     @Test(
         .enabled(if: ProcessInfo.processInfo.environment["TIDEWHEEL_BINARY"] != nil),
+        .disabled(if: ProcessInfo.processInfo.environment["TIDEWHEEL_SANITIZER"] != nil),
         arguments: ["w1", "w2", "w4"])
     func `a record costs no more instructions than it did`(workload: String) throws {
         let folder = TemporaryFolder()

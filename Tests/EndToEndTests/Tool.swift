@@ -20,6 +20,14 @@ struct Tool {
         _ arguments: String..., environment: [String: String] = [:], input: Data? = nil,
         executable: String = binary
     ) throws -> Outcome {
+        try run(
+            arguments: arguments, environment: environment, input: input, executable: executable)
+    }
+
+    static func run(
+        arguments: [String], environment: [String: String] = [:], input: Data? = nil,
+        executable: String = binary
+    ) throws -> Outcome {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: executable)
         process.arguments = arguments

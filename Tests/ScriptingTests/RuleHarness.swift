@@ -1,3 +1,4 @@
+import Glibc
 import Records
 import Scripting
 
@@ -7,6 +8,11 @@ struct RuleHarness {
     var schema: String?
     var options = RuleVMOptions()
     var modules: [String: String] = [:]
+    var budgetNanoseconds = Self.usualBudget
+
+    /// Under a sanitizer everything takes many times longer.
+    static let isSanitized = getenv("TIDEWHEEL_SANITIZER") != nil
+    static let usualBudget: Int64 = isSanitized ? 600_000_000 : 30_000_000
 
     init(_ rules: String..., schema: String? = nil) {
         self.rules = rules
@@ -45,7 +51,7 @@ struct RuleHarness {
             let stage = vm.addStage(
                 name: "stage\(index)", schema: nil,
                 script: RuleSet.File(path: "rules/\(index).lua", bytes: Array(rule.utf8)),
-                native: nil, budgetNanoseconds: 30_000_000)
+                native: nil, budgetNanoseconds: budgetNanoseconds)
             vm.connect(last, toStage: stage)
             vm.connect(.stage(stage, output: "side"), toSink: 1)
             last = .stage(stage, output: nil)

@@ -5,6 +5,19 @@
 #include <cstdlib>
 #include <cstring>
 
+// Under the address sanitizer blocks are not pooled, and what an arena gave back is off limits.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TW_ADDRESS_SANITIZER 1
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
+#ifndef TW_ADDRESS_SANITIZER
+#define TW_ADDRESS_SANITIZER 0
+#define ASAN_POISON_MEMORY_REGION(at, size) (void(at), void(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) (void(at), void(size))
+#endif
+
 // A growing byte buffer; when memory (or its limit) runs out it sets `failed` and ignores the rest.
 struct tw_buffer {
     char *bytes = nullptr;
@@ -55,7 +68,7 @@ struct MemoryAccount {
 // Small blocks of Lua's heap, kept in lists by size: most live for one record only.
 class BlockPool {
   public:
-    static constexpr size_t largest = 256, step = 16;
+    static constexpr size_t largest = TW_ADDRESS_SANITIZER ? 0 : 256, step = 16;
 
     void *take(size_t size) {
         size_t list = (size + step - 1) / step;
@@ -100,6 +113,7 @@ struct Arena {
         if (size_t(end - at) >= size) {
             void *result = at;
             at += size;
+            ASAN_UNPOISON_MEMORY_REGION(result, size);
             return result;
         }
         return allocate_chunk(size);

@@ -26,6 +26,11 @@ struct Handle {
     Arena *arena;
 };
 
+// The memory of one copy of a record, in the list of all that live.
+struct CopyArena : Arena {
+    CopyArena *previous = nullptr, *next = nullptr;
+};
+
 enum class Verdict : uint8_t { drop, route, reject };
 
 // What drop, route and reject return; it takes effect when `process` returns it.
@@ -213,9 +218,12 @@ struct tw_vm {
     std::vector<uint64_t> row_marks;
     tw_buffer *const *sinks = nullptr;
     tidewheel::KeyCacheEntry key_cache[256]{};
+    tidewheel::CopyArena *copies = nullptr;
+    bool copies_lost = false;  // Lua could not run a finalizer
 
     // Registry references.
     int record_metatable = LUA_NOREF, copy_metatable = LUA_NOREF;
+    int copy_handles = LUA_NOREF;  // from an arena to its handle, weakly
     int verdict_metatable = LUA_NOREF, array_metatable = LUA_NOREF;
     int meta_object = LUA_NOREF, base = LUA_NOREF, verdict_cache = LUA_NOREF;
     const char *verdict_keys[64]{};
@@ -249,6 +257,12 @@ void open_records(lua_State *L, tw_vm *vm);
 void push_handle(lua_State *L, tw_vm *vm, Node *node, Arena *arena, uint64_t generation, int owner);
 Handle *to_handle(lua_State *L, tw_vm *vm, int index);  // nullptr when it is none
 Node *checked_node(lua_State *L, const Handle *handle);
+
+// record_copy.cpp
+void open_copies(lua_State *L, tw_vm *vm);
+int record_copy(lua_State *L);
+void free_lost_copies(tw_vm *vm);
+void free_all_copies(tw_vm *vm);
 
 // null.cpp
 void open_null(lua_State *L);
