@@ -10,6 +10,7 @@ public struct LogWriter<Place: Disk> {
     /// The number of the segment being written.
     public private(set) var segment: UInt32
     private var pending: [UInt8] = []
+    private var spare: [UInt8] = []
     private var writtenEnd: Int
     private var allocatedEnd: Int
     private var isUnsynced = false
@@ -50,9 +51,8 @@ public struct LogWriter<Place: Disk> {
     /// Places a transaction behind the others, in memory; `flush` and `sync` move it on. Throws
     /// when the next segment cannot be made.
     public mutating func append(_ frame: borrowing Frame) throws(JournalError) -> AppendedFrame {
-        let size = FrameHeader.size + FrameHeader.padded(frame.body.count)
-        let end = writtenEnd + pending.count
-        if end > SegmentHeader.size, end + size > settings.segmentSize { try roll() }
+        if let failure { throw failure }
+        if needsRoll(frame) { try roll() }
         let offset = writtenEnd + pending.count
         let padding = FrameHeader.padded(frame.body.count) - frame.body.count
         var checksum = unsafe Checksum.of(frame.body.span.bytes)
@@ -124,39 +124,68 @@ public struct LogWriter<Place: Disk> {
     }
 
     private mutating func syncAll() throws(DiskError) {
-        try writePending()
-        if isUnsynced { try file.sync() }
-        isUnsynced = false
-        durableSequence = appendedSequence
+        var group = beginGroup()
+        try group.write()
+        if isUnsynced { try group.file.sync() }
+        endGroup(group, isSynced: true)
     }
 
     private mutating func writePending() throws(DiskError) {
-        guard !pending.isEmpty else { return }
-        isUnsynced = true
-        try unsafe file.writeAll(pending.span.bytes, at: writtenEnd)
-        let size = pending.count
-        writtenEnd += size
-        pending.removeAll(keepingCapacity: true)
-        // Zeros ahead make small groups cheaper to sync; large ones would only be written twice.
-        if writtenEnd > allocatedEnd {
-            allocatedEnd = writtenEnd
-            if mayPrewrite, size <= settings.prewriteSize / 4 { try prewrite() }
-        }
+        var group = beginGroup()
+        try group.write()
+        endGroup(group, isSynced: false)
     }
 
-    private mutating func prewrite() throws(DiskError) {
-        let end = min(writtenEnd + settings.prewriteSize, settings.segmentSize)
-        guard end > writtenEnd else { return }
-        let zeros = [UInt8](repeating: 0, count: end - writtenEnd)
-        do throws(DiskError) {
-            try unsafe file.writeAll(zeros.span.bytes, at: writtenEnd)
-            allocatedEnd = end
-        } catch {
-            guard error.isOutOfRoom else { throw error }
-            mayPrewrite = false
-            try file.truncate(to: writtenEnd)
-        }
+    /// True when nothing waits to be written.
+    var isPendingEmpty: Bool { pending.isEmpty }
+
+    /// True when the frame goes into a new segment, which needs everything before it synced.
+    func needsRoll(_ frame: borrowing Frame) -> Bool {
+        let end = writtenEnd + pending.count
+        let size = FrameHeader.size + FrameHeader.padded(frame.body.count)
+        return end > SegmentHeader.size && end + size > settings.segmentSize
     }
+
+    /// Takes what is pending away, to be written without holding up `append`. The next group
+    /// begins only after `endGroup`.
+    mutating func beginGroup() -> CommitGroup<Place.Handle> {
+        let start = writtenEnd
+        var bytes = spare
+        spare = []
+        swap(&bytes, &pending)
+        writtenEnd += bytes.count
+        if !bytes.isEmpty { isUnsynced = true }
+        var zeroEnd = 0
+        if writtenEnd > allocatedEnd {
+            allocatedEnd = writtenEnd
+            // Zeros make small groups cheaper to sync; large ones would be written twice.
+            if mayPrewrite, bytes.count <= settings.prewriteSize / 4 {
+                zeroEnd = min(writtenEnd + settings.prewriteSize, settings.segmentSize)
+            }
+        }
+        return CommitGroup(
+            file: file, bytes: bytes, offset: start, sequence: appendedSequence, zeroEnd: zeroEnd)
+    }
+
+    /// Notes what became of a group that was written, and whether it was synced.
+    mutating func endGroup(_ group: consuming CommitGroup<Place.Handle>, isSynced: Bool) {
+        if group.zeroEnd > allocatedEnd { allocatedEnd = group.zeroEnd }
+        if group.isOutOfRoom { mayPrewrite = false }
+        if isSynced {
+            durableSequence = max(durableSequence, group.sequence)
+            isUnsynced = false
+        }
+        group.bytes.removeAll(keepingCapacity: true)
+        spare = group.bytes
+    }
+
+    /// Fails for good: the first reason stays.
+    mutating func fail(_ error: DiskError) {
+        if failure == nil { failure = JournalError(error) }
+    }
+
+    /// Why it failed, or nil.
+    var failed: JournalError? { failure }
 
     private static func makeSegment(
         _ disk: Place, _ layout: StoreLayout, _ store: StoreIdentity, _ number: UInt32,
