@@ -7,17 +7,28 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
     public let truncatedBytes: Int
     private let lock: Place.Handle
 
-    /// Opens or makes a store, hands every transaction to `replay` in order, cuts a torn tail.
+    /// Opens or makes a store, hands the newest snapshot that the log reaches to `restore` and
+    /// every transaction behind it to `replay`, in order, and cuts a torn tail.
     /// Throws, having changed nothing, when another process has the store, when a newer version
     /// wrote it, or when bytes changed in the middle.
     public init<Random: RandomNumberGenerator>(
         _ directory: String, on disk: Place, settings: LogSettings = LogSettings(),
-        random: inout Random, replay: (StoredFrame) throws(JournalError) -> Void
+        random: inout Random,
+        restore: (RawSpan) throws(JournalError) -> Void = { (_) throws(JournalError) in },
+        replay: (StoredFrame) throws(JournalError) -> Void
     ) throws(JournalError) {
         let layout = StoreLayout(directory)
         let lock = try Self.own(layout, disk)
         let store = try Self.identity(layout, disk, &random)
-        let plan = try RecoveryPlan(layout, disk, store, replay)
+        let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
+        let snapshots = try JournalError.wrap { () throws(DiskError) in try folder.sequences() }
+        var plan = try RecoveryPlan(layout, disk, store, covered: snapshots.last ?? 0, 0) {
+            (_) throws(JournalError) in
+        }
+        let sequence = try plan.chooseSnapshot(snapshots, folder, restore)
+        // Read again now that it is known where the state begins.
+        plan = try RecoveryPlan(layout, disk, store, covered: snapshots.last ?? 0, sequence, replay)
+        plan.staleSnapshots = snapshots.filter { $0 > plan.end.sequence }
         let writer = try JournalError.wrap { () throws(DiskError) in
             try plan.apply(layout, disk)
             return try LogWriter(disk, layout, store, settings, end: plan.end)
@@ -70,13 +81,22 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
 struct RecoveryPlan {
     private(set) var end = LogEnd(segment: 1, offset: 0, sequence: 0)
     private(set) var truncatedBytes = 0
+    /// Snapshots of transactions that are gone, whose numbers will be given again.
+    var staleSnapshots: [UInt64] = []
+    private let covered: UInt64
+    private let replayAfter: UInt64
+    /// The last transaction of a segment that was freed: a snapshot must cover it.
+    private var freedSequence: UInt64 = 0
     private var cutsTail = false
     private var unbornSegment: UInt32?
 
     init<Place: Disk>(
         _ layout: StoreLayout, _ disk: Place, _ store: StoreIdentity,
+        covered: UInt64, _ replayAfter: UInt64,
         _ replay: (StoredFrame) throws(JournalError) -> Void
     ) throws(JournalError) {
+        self.covered = covered
+        self.replayAfter = replayAfter
         let names = try JournalError.wrap { () throws(DiskError) in
             try disk.names(in: layout.journal)
         }
@@ -110,6 +130,10 @@ struct RecoveryPlan {
             if end.offset == 0 { end.segment = number }
             return
         }
+        if header.firstSequence > end.sequence + 1, header.firstSequence <= covered + 1 {
+            freedSequence = header.firstSequence - 1
+            end.sequence = freedSequence
+        }
         guard header.firstSequence == end.sequence + 1 else {
             // The log before this segment was durable when the segment was made.
             throw .damaged(
@@ -117,9 +141,12 @@ struct RecoveryPlan {
                 "transactions \(end.sequence + 1) to \(header.firstSequence - 1) are missing")
         }
         var scan = SegmentScan(bytes, header)
-        while let frame = scan.next() { try replay(frame) }
+        while let frame = scan.next() { if frame.sequence > replayAfter { try replay(frame) } }
         end = LogEnd(segment: number, offset: scan.offset, sequence: scan.sequence)
-        guard isLast else { return }
+        guard isLast else {
+            if scan.end() == .clean { return }
+            throw .damaged(path, at: scan.offset, "a frame that was durable")
+        }
         switch scan.end() {
         case .clean: break
         case .damaged: throw .damaged(path, at: scan.offset, "a frame that was durable")
@@ -132,6 +159,8 @@ struct RecoveryPlan {
     func apply<Place: Disk>(_ layout: StoreLayout, _ disk: Place) throws(DiskError) {
         try disk.makeDirectory(layout.journal)
         try disk.syncDirectory(layout.directory)
+        for sequence in staleSnapshots { try disk.remove(layout.snapshot(sequence)) }
+        if !staleSnapshots.isEmpty { try disk.syncDirectory(layout.snapshots) }
         if let unbornSegment {
             try disk.remove(layout.segment(unbornSegment))
             try disk.syncDirectory(layout.journal)
@@ -141,5 +170,27 @@ struct RecoveryPlan {
             try file.truncate(to: end.offset)
             try file.sync()
         }
+    }
+
+    /// Restores the newest valid snapshot that the log reaches; returns its sequence, or zero.
+    func chooseSnapshot<Place: Disk>(
+        _ snapshots: [UInt64], _ folder: SnapshotFolder<Place>,
+        _ restore: (RawSpan) throws(JournalError) -> Void
+    ) throws(JournalError) -> UInt64 {
+        for sequence in snapshots.reversed() where sequence <= end.sequence {
+            let found = try JournalError.wrap { () throws(DiskError) in
+                try folder.blocks(sequence)
+            }
+            guard let found, sequence >= freedSequence else { continue }
+            for block in found { try restore(unsafe block.span.bytes) }
+            return sequence
+        }
+        guard freedSequence == 0 else {
+            throw JournalError(
+                .damaged,
+                "\(folder.layout.snapshots): no valid snapshot, and transactions up to "
+                    + "\(freedSequence) are in none of the segments; restore a backup")
+        }
+        return 0
     }
 }

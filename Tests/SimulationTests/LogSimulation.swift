@@ -44,8 +44,14 @@ struct LogSimulation {
                 for entry in entries(of: outcome.appended + 1) { frame.add(kind: 1, entry) }
                 outcome.appended = try log.writer.append(frame).sequence
                 if acknowledgesEarly { outcome.acknowledged = outcome.appended }
-                switch Int.random(in: 0..<4, using: &random) {
+                switch Int.random(in: 0..<5, using: &random) {
                 case 0: try log.writer.flush()
+                case 4:
+                    let state = Array("state of \(outcome.appended)".utf8)
+                    try log.writer.snapshot { (writer) throws(JournalError) in
+                        try writer.write(state.span.bytes)
+                    }
+                    _ = try log.writer.freeSegments(live: [])
                 case 1, 2:
                     try log.writer.sync()
                     outcome.acknowledged = max(outcome.acknowledged, log.writer.durableSequence)
@@ -67,8 +73,14 @@ struct LogSimulation {
         var random = SeededRandom(seed: seed)
         var count: UInt64 = 0
         var problem: String?
-        let log = try OpenedLog("store", on: disk, settings: Self.settings, random: &random) {
-            (frame) throws(JournalError) in
+        var state: [UInt8] = []
+        let log = try OpenedLog(
+            "store", on: disk, settings: Self.settings, random: &random,
+            restore: { (bytes) throws(JournalError) in
+                state += bytes.withUnsafeBytes { Array($0) }
+                count = UInt64(String(decoding: state, as: UTF8.self).dropFirst(9)) ?? 9999
+            }
+        ) { (frame) throws(JournalError) in
             count += 1
             var found: [[UInt8]] = []
             frame.forEachEntry { _, bytes, _ in
