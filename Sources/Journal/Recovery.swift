@@ -38,7 +38,7 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         truncatedBytes = plan.truncatedBytes
     }
 
-    private static func own(
+    static func own(
         _ layout: StoreLayout, _ disk: Place
     ) throws(JournalError) -> Place.Handle {
         let handle = try JournalError.wrap { () throws(DiskError) in
@@ -53,7 +53,7 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         return handle
     }
 
-    private static func identity<Random: RandomNumberGenerator>(
+    static func identity<Random: RandomNumberGenerator>(
         _ layout: StoreLayout, _ disk: Place, _ random: inout Random
     ) throws(JournalError) -> StoreIdentity {
         let isThere = try JournalError.wrap { () throws(DiskError) in

@@ -9,6 +9,12 @@ struct SegmentScan {
         case damaged
     }
 
+    /// Where valid frames go on, and the last sequence lost before.
+    struct Resumption: Hashable {
+        var offset: Int
+        var lostSequence: UInt64
+    }
+
     let bytes: [UInt8]
     let header: SegmentHeader
     private let seed: SegmentSeed
@@ -57,6 +63,34 @@ struct SegmentScan {
         }
         guard offset < bytes.count else { return .clean }
         return unsafe bytes.span.bytes.extracting(offset..<bytes.count).isZero ? .clean : .torn
+    }
+
+    /// The first valid frame behind the end of the valid ones.
+    func resumption() -> Resumption? {
+        for place in stride(from: offset + FrameHeader.size, to: bytes.count, by: 8) {
+            guard let later = Self.frame(bytes, seed, at: place) else { continue }
+            let lost = later.kind == .transaction ? later.sequence - 1 : later.sequence
+            if later.kind != .gap, lost >= sequence {
+                return Resumption(offset: place, lostSequence: lost)
+            }
+        }
+        return nil
+    }
+
+    /// The sequence of the first transaction right behind the header, whatever the header says.
+    var firstTransaction: UInt64? {
+        Self.frame(bytes, seed, at: SegmentHeader.size).flatMap {
+            $0.kind == .transaction ? $0.sequence : nil
+        }
+    }
+
+    /// A frame that stands for damaged bytes up to `place`, which are zeros from then on.
+    func gap(upTo place: Int, lostSequence: UInt64) -> [UInt8] {
+        let body = [UInt8](repeating: 0, count: place - offset - FrameHeader.size)
+        let header = FrameHeader(
+            .gap, bodyLength: body.count, bodyChecksum: unsafe Checksum.of(body.span.bytes),
+            sequence: lostSequence, durableSequence: 0, timeMicroseconds: 0)
+        return header.encoded(seed, at: offset) + body
     }
 
     /// How many bytes lie behind the last valid frame, without the zeros at the end.

@@ -48,6 +48,44 @@ import Testing
         }
     }
 
+    @Test func `repair moves damaged bytes away and keeps all other frames`() throws {
+        let disk = FaultyDisk()
+        let offsets = try filled(disk, count: 5)
+        let sound = try #require(disk.bytes(Self.path))
+        for place in 0..<(offsets[3] + 24) {
+            let copy = disk.afterProcessDeath()
+            var bytes = sound
+            bytes[place] ^= 0x10
+            copy.replace(Self.path, with: bytes)
+            #expect(throws: JournalError.self) { try StoreTool.verify("store", on: copy) }
+            let moved = try StoreTool.repair("store", on: copy)
+            #expect(moved.count == 1)
+            let kept = moved.first.flatMap { copy.bytes($0.path) }
+            #expect(kept.map { bytes.contains($0) } == true)
+            try StoreTool.verify("store", on: copy)
+            var found: [UInt64] = []
+            _ = try open(copy) { (frame) throws(JournalError) in found.append(frame.sequence) }
+            #expect(found.count >= 4 && found.last == 5, "byte \(place): \(found)")
+            #expect(try StoreTool.repair("store", on: copy).isEmpty)
+        }
+    }
+
+    @Test(arguments: [0, 1, 3, 5, UInt64.max] as [UInt64], [true, false])
+    func `a copy holds the store as it was`(sequence: UInt64, shares: Bool) throws {
+        let disk = FaultyDisk()
+        _ = try filled(disk, count: 5)
+        try StoreTool.copy(
+            "store", to: "copy", upTo: sequence, sharesSegments: shares, on: disk)
+        var random = SeededRandom(seed: 9)
+        let log = try OpenedLog("copy", on: disk, random: &random) {
+            (_) throws(JournalError) in
+        }
+        #expect(log.writer.appendedSequence == min(sequence, 5))
+        #expect(throws: JournalError.self) {
+            try StoreTool.copy("store", to: "copy", sharesSegments: shares, on: disk)
+        }
+    }
+
     @Test func `any cut of the last segment is a torn tail, reported once`() throws {
         let disk = FaultyDisk()
         let offsets = try filled(disk, count: 4)
