@@ -129,6 +129,15 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         if let failure = log.writer.failed { throw failure }
     }
 
+    func withWriter<Value>(
+        _ body: (borrowing LogWriter<Place>) throws(JournalError) -> Value
+    ) throws(JournalError) -> Value {
+        monitor.lock()
+        defer { monitor.unlock() }
+        try check()
+        return try body(log.writer)
+    }
+
     private func check() throws(JournalError) {
         if let failure = log.writer.failed { throw failure }
         if isClosing { throw JournalError(.closed, "the journal is closed; open it again") }

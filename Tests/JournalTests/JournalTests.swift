@@ -203,6 +203,10 @@ import Testing
             }
         }
         #expect(threads.join() == 0)
+        try journal.snapshot(at: 400) { (writer) throws(JournalError) in
+            try writer.write(Array("all".utf8).span.bytes)
+        }
+        #expect(try journal.freeSegments(live: []) == 0)
         try journal.close()
         #expect(called.load(ordering: .relaxed) == 400)
         #expect(journal.durableSequence == 400)
