@@ -21,6 +21,8 @@ let package = Package(
             name: "CScripting", dependencies: ["CLua"],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("re2")]),
         .target(name: "Records"),
+        .target(name: "CChecksum"),
+        .target(name: "Journal", dependencies: ["CChecksum"]),
         .target(name: "Scripting", dependencies: ["CScripting", "Records"]),
         .target(name: "Stages", dependencies: ["Records", "Scripting"]),
         .target(
@@ -42,7 +44,9 @@ let package = Package(
         .executableTarget(
             name: "embedded", dependencies: ["Tidewheel"], path: "examples/embedded",
             exclude: ["pipeline", "README.md", "expected"]),
-        .target(name: "TestKit", path: "Sources/TestKit"),
+        .target(name: "TestKit", dependencies: ["Journal"], path: "Sources/TestKit"),
+        .testTarget(name: "JournalTests", dependencies: ["Journal", "TestKit"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Journal", "TestKit"]),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),
         .testTarget(
             name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
@@ -67,6 +71,10 @@ let package = Package(
 for target in package.targets where target.type != .system {
     if target.name == "CScripting" {
         target.cxxSettings = [.treatAllWarnings(as: .error)]
+        continue
+    }
+    if target.name == "CChecksum" {
+        target.cSettings = [.treatAllWarnings(as: .error)]
         continue
     }
     // Tests may touch pointers without a word: they end with the process.
