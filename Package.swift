@@ -24,13 +24,15 @@ let package = Package(
         .target(name: "CChecksum"),
         .target(name: "Journal", dependencies: ["CChecksum"]),
         .target(name: "Scripting", dependencies: ["CScripting", "Records"]),
-        .target(name: "Stages", dependencies: ["Records", "Scripting"]),
+        .target(name: "Windowing", dependencies: ["Records"]),
+        .target(name: "Stages", dependencies: ["Records", "Scripting", "Windowing"]),
         .target(
             name: "Connectors", dependencies: ["CCompression", "Records", "Scripting", "Stages"]),
         .target(
             name: "Pipelines",
             dependencies: [
-                "Records", "Scripting", "Stages", .product(name: "Yams", package: "Yams"),
+                "Records", "Scripting", "Stages", "Windowing",
+                .product(name: "Yams", package: "Yams"),
             ]),
         .target(
             name: "Tidewheel",
@@ -50,12 +52,15 @@ let package = Package(
         .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),
         .testTarget(
             name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
+        .testTarget(name: "WindowingTests", dependencies: ["Records", "TestKit", "Windowing"]),
         .testTarget(name: "StagesTests", dependencies: ["Stages"]),
         .testTarget(
             name: "ConnectorsTests", dependencies: ["Connectors", "Records", "Stages", "TestKit"]),
         .testTarget(
             name: "PipelinesTests",
-            dependencies: ["Connectors", "Pipelines", "Records", "Scripting", "Stages", "TestKit"],
+            dependencies: [
+                "Connectors", "Pipelines", "Records", "Scripting", "Stages", "TestKit", "Windowing",
+            ],
             exclude: ["Golden"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),
         .testTarget(name: "CommandLineTests", dependencies: ["TestKit"]),

@@ -28,14 +28,26 @@ static const tw_api_entry entries[] = {
      "The field of the row with this key in a lookup table of pipeline.yaml, or nil without an "
      "entry. Without a field: the whole row as a table. CSV cells are strings.",
      "r.region = lookup(\"users\", r.user_id, \"region\") or null", data},
-    {"state", "state:get(key)  state:set(key, value)  state:incr(key [, by])  state:delete(key)",
+    {"state", "state:get(key)  state:set(key, value [, {ttl = …}])  state:incr(key [, by [, "
+     "{ttl = …}]])  state:delete(key)  state:timer(name, at)",
      "The engine's keyed store, one per stage and partition. A failing record leaves no trace in "
      "it.", "if state:incr(r.user_id) > 100 then return drop(\"too many\") end", data},
-    {"state.get", "state:get(key)", "The stored value, or nil.", "", data},
-    {"state.set", "state:set(key, value)", "Stores a value; nil deletes the key.", "", data},
-    {"state.incr", "state:incr(key [, by])",
-     "Adds `by` (1 when left out) to a number and returns the new value.", "", data},
+    {"state.get", "state:get(key)", "The stored value, or nil; a table is a copy.", "", data},
+    {"state.set", "state:set(key, value [, {ttl = duration}])", "Stores a value; nil deletes the "
+     "key. With `ttl` (\"500ms\", \"2s\", \"10m\", \"2h\", \"1d\" or a number of seconds) it is "
+     "gone after that time; without, it stays. Time is the event time of the records, or the "
+     "engine's where a pipeline has none.",
+     "state:set(r.order_id, r.status, {ttl = \"1d\"})", data},
+    {"state.incr", "state:incr(key [, by [, {ttl = duration}]])",
+     "Adds `by` (1 when left out) to a number, 0 at first, and returns the new value. Without "
+     "`ttl` the key expires when it would have anyway.",
+     "if state:incr(r.user_id, 1, {ttl = \"10m\"}) > 100 then return drop(\"too many\") end", data},
     {"state.delete", "state:delete(key)", "Deletes the key.", "", data},
+    {"state.timer", "state:timer(name, at)",
+     "Sets the timer of this name, or moves it, to an event time: milliseconds since 1970 or an "
+     "RFC 3339 text; nil cancels it. When event time has passed `at`, the file's function "
+     "on_timer(name, at, meta) is called.",
+     "state:timer(r.user_id, time.parse(r.created_at) + 30 * 60 * 1000)", data},
     {"now", "now()", "The engine's time in milliseconds since 1970-01-01T00:00Z, an integer; the "
      "same throughout a batch.", "r.seen_at = time.format(now())", data},
     {"log", "log(value, …)", "Writes a line to the runner's standard error, rate-limited.",

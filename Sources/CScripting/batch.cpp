@@ -9,7 +9,7 @@ namespace tidewheel {
 
 // ---- dead letters
 
-static void deliver_letter(tw_vm *vm) {
+void deliver_letter(tw_vm *vm) {
     vm->letter.clear();
     write_letter(vm, vm->letter);
     vm->counts.dead_letters++;
@@ -44,6 +44,44 @@ static void reject_line(tw_vm *vm, const char *problem) {
     vm->failure.stage = vm->origin.source;
     vm->failure.file = "";
     deliver_letter(vm);
+}
+
+// ---- time
+
+static int64_t current_watermark(tw_vm *vm) {
+    const tw_batch &batch = *vm->batch;
+    return vm->watermarks.current(batch.source_index, batch.has_floor ? batch.floor : INT64_MAX,
+                                  vm->time_reader.out_of_orderness);
+}
+
+static void reject_time(tw_vm *vm, const std::string &reason) {
+    begin_record(vm);
+    note_failure(vm, "invalid", reason.data(), reason.size());
+    vm->failure.error_length = 0;
+    vm->failure.stage = vm->origin.source;
+    vm->failure.field = vm->time_reader.field.c_str();
+    vm->failure.field_length = vm->time_reader.field.size();
+    deliver_letter(vm);
+}
+
+// The record gets its time and the watermark that it meets; false when it has become a letter.
+static bool admit_time(tw_vm *vm, const char *text) {
+    const tw_batch &batch = *vm->batch;
+    vm->event_time = TW_NO_TIME;
+    vm->watermark =
+        batch.times ? batch.watermarks[vm->record_index] : current_watermark(vm);
+    if (timers_due(vm)) fire_timers(vm, vm->watermark);
+    int64_t time = batch.times ? batch.times[vm->record_index] : TW_NO_TIME;
+    vm->event_time = time;
+    if (time != TW_NO_TIME) return true;
+    std::string reason;
+    if (vm->time_reader.read(text, vm->fields, vm->now_milliseconds, time, reason)) {
+        vm->event_time = time;
+        vm->watermarks.note(batch.source_index, time);
+        return true;
+    }
+    reject_time(vm, reason);
+    return false;
 }
 
 // ---- one record
@@ -81,6 +119,7 @@ static void run_record(tw_vm *vm, const char *text, size_t length, int32_t parti
     }
     vm->root_text = text;
     vm->root_length = length;
+    if (vm->time_reader.active && !admit_time(vm, text)) return;
     if (attempt_record(vm, text, length, partition)) {
         commit(vm);
         return;
@@ -124,19 +163,25 @@ static bool is_blank(const char *text, size_t length) {
     return true;
 }
 
+// What tw_vm_scan fills in.
+struct Scan {
+    uint16_t *partitions;
+    int64_t *times, *watermarks;
+};
+
 struct Visitor {
     tw_vm *vm;
     const tw_batch *batch;
-    uint16_t *partitions_out;  // filled instead of running, when not NULL
+    const Scan *scan;  // filled instead of running, when not NULL
     size_t capacity, index = 0;
 
     void visit(const char *text, size_t length, const char *problem) {
         size_t record = index++;
-        if (partitions_out) {
-            if (record < capacity)
-                partitions_out[record] = problem ? 0 : uint16_t(find_partition(text, length));
+        if (scan) {
+            if (record < capacity) scan_record(record, text, problem ? SIZE_MAX : length);
             return;
         }
+        vm->record_index = uint32_t(record);
         int32_t partition = -1;
         if (batch->partitions) {
             partition = batch->partitions[record];
@@ -147,14 +192,23 @@ struct Visitor {
         else run_text(vm, text, length, partition);
     }
 
-    uint32_t find_partition(const char *text, size_t length) {
+    void scan_record(size_t record, const char *text, size_t length) {
         Problem problem;
-        if (length > vm->config.record_limit ||
-            !vm->ingress.read_object(text, length, vm->fields, problem))
-            return 0;
+        bool sound = length <= vm->config.record_limit &&
+                     vm->ingress.read_object(text, length, vm->fields, problem);
+        if (scan->watermarks) scan->watermarks[record] = current_watermark(vm);
+        if (scan->times) {
+            int64_t time;
+            std::string reason;
+            bool timely = sound && vm->time_reader.read(
+                                       text, vm->fields, vm->now_milliseconds, time, reason);
+            scan->times[record] = timely ? time : TW_NO_TIME;
+            if (timely) vm->watermarks.note(batch->source_index, time);
+        }
+        if (!scan->partitions) return;
         vm->arena.reset();
-        Node *root = root_node(vm, text, length);
-        return root ? partition_of(vm, root) : 0;
+        Node *root = sound ? root_node(vm, text, length) : nullptr;
+        scan->partitions[record] = root ? uint16_t(partition_of(vm, root)) : 0;
     }
 };
 
@@ -189,6 +243,7 @@ static void visit_lines(Visitor &visitor) {
         }
         at = stop + 1;
     }
+    visitor.vm->ingress.forget_lines();
 }
 
 static void visit_entries(Visitor &visitor) {
@@ -213,42 +268,71 @@ static void visit_entries(Visitor &visitor) {
     }
 }
 
+void read_clock(tw_vm *vm) {
+    vm->now_milliseconds = vm->config.now_milliseconds;
+    if (vm->now_milliseconds != 0) return;
+    timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    vm->now_milliseconds = int64_t(time.tv_sec) * 1000 + time.tv_nsec / 1'000'000;
+}
+
+// A small heap is collected rarely: marking the libraries again and again would cost more than the
+// garbage of a few hundred records.
+static void collect(tw_vm *vm) {
+    lua_gc(vm->L, LUA_GCSETPAUSE, vm->memory.used < (1 << 20) ? 1000 : 200);
+}
+
 static void visit(Visitor &visitor) {
     tw_vm *vm = visitor.vm;
+    vm->batch = visitor.batch;
     vm->origin = Origin{};
     vm->origin.source = visitor.batch->source;
     vm->origin.file = visitor.batch->file;
-    vm->now_milliseconds = vm->config.now_milliseconds;
-    if (vm->now_milliseconds == 0) {
-        timespec time;
-        clock_gettime(CLOCK_REALTIME, &time);
-        vm->now_milliseconds = int64_t(time.tv_sec) * 1000 + time.tv_nsec / 1'000'000;
-    }
+    read_clock(vm);
     visitor.batch->entry_count ? visit_entries(visitor) : visit_lines(visitor);
-    // A small heap is collected rarely: marking the libraries again and again would cost more
-    // than the garbage of a few hundred records.
-    lua_gc(vm->L, LUA_GCSETPAUSE, vm->memory.used < (1 << 20) ? 1000 : 200);
+    if (!vm->time_reader.active || visitor.batch->times) return collect(vm);
+    vm->watermark = current_watermark(vm);
+    if (!visitor.scan && timers_due(vm)) fire_timers(vm, vm->watermark);
+    collect(vm);
+}
+
+tw_status memory_status(tw_vm *vm) {
+    tw_status status{};
+    bool failed = false;
+    for (uint32_t i = 0; i < vm->sink_count; i++) failed = failed || vm->sinks[i]->failed;
+    for (size_t i = 0; vm->rows && i < vm->aggregates.size(); i++)
+        failed = failed || vm->rows[i]->text.failed;
+    if (!failed) return status;
+    status.code = TW_OUT_OF_MEMORY;
+    snprintf(status.message, sizeof status.message, "out of memory for the rows of a batch");
+    return status;
 }
 
 }  // namespace tidewheel
 
 using namespace tidewheel;
 
-tw_status tw_vm_run(tw_vm *vm, const tw_batch *batch, tw_buffer *const *sinks) {
-    tw_status status{};
+tw_status tw_vm_run(
+    tw_vm *vm, const tw_batch *batch, tw_buffer *const *sinks, tw_rows *const *rows) {
     vm->sinks = sinks;
+    vm->rows = rows;
     Visitor visitor{vm, batch, nullptr, 0};
     visit(visitor);
-    for (uint32_t i = 0; i < vm->sink_count; i++) {
-        if (!sinks[i]->failed) continue;
-        status.code = TW_OUT_OF_MEMORY;
-        snprintf(status.message, sizeof status.message, "out of memory for the rows of a batch");
-    }
-    return status;
+    return memory_status(vm);
 }
 
-size_t tw_vm_partition(tw_vm *vm, const tw_batch *batch, uint16_t *partitions, size_t capacity) {
-    Visitor visitor{vm, batch, partitions, capacity};
+size_t tw_vm_scan(
+    tw_vm *vm, const tw_batch *batch, uint16_t *partitions, int64_t *times, int64_t *watermarks,
+    size_t capacity) {
+    Scan scan{partitions, times, watermarks};
+    Visitor visitor{vm, batch, &scan, capacity};
     visit(visitor);
     return visitor.index;
+}
+
+int64_t tw_vm_watermark(const tw_vm *vm) { return vm->watermarks.highest; }
+
+int64_t tw_vm_newest(const tw_vm *vm, uint32_t source_index) {
+    const std::vector<int64_t> &newest = vm->watermarks.newest;
+    return source_index < newest.size() ? newest[source_index] : TW_NO_TIME;
 }

@@ -134,6 +134,12 @@ static void load_stage(lua_State *L, tw_vm *vm, Stage &stage) {
                        stage.file.c_str());
     }
     stage.process = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushliteral(L, "on_timer");
+    int type = lua_rawget(L, 1);
+    if (type == LUA_TFUNCTION) stage.on_timer = luaL_ref(L, LUA_REGISTRYINDEX);
+    else if (type != LUA_TNIL)
+        luaL_error(L, "%s:1: on_timer is a %s, not a function", stage.file.c_str(),
+                   lua_typename(L, type));
 }
 
 static int generate_rows(lua_State *L, tw_vm *vm, Call &call) {
@@ -179,6 +185,16 @@ static int protected_call(lua_State *L) {
         return 0;
     }
     if (call.kind == CallKind::generate) return generate_rows(L, vm, call);
+    if (call.kind == CallKind::load_aggregate) {
+        load_user_aggregate(L, vm, vm->user_aggregates[call.index]);
+        check_budget(L);
+        return 0;
+    }
+    if (call.kind == CallKind::aggregate) {
+        call_user_aggregate(L, vm, *call.aggregate);
+        return 0;
+    }
+    if (call.kind == CallKind::timer) return call_timer(L, vm);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stages[call.stage].process);
     push_handle(L, vm, call.record, &vm->arena, vm->generation, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->meta_object);

@@ -86,6 +86,14 @@ static void write_trace(Trace &trace, Text &out) {
     out.append(']');
 }
 
+// An error that Lua gave no line, such as a wrong return value, came after the last one traced.
+static int32_t line_of(tw_vm *vm) {
+    const Failure &failure = vm->failure;
+    if (failure.line > 0 || !failure.traced || !vm->trace.count) return failure.line;
+    const TraceLine &last = vm->trace.at(vm->trace.count - 1);
+    return strcmp(last.file, failure.file) ? 0 : int32_t(last.line);
+}
+
 void write_letter(tw_vm *vm, Text &out) {
     const Failure &failure = vm->failure;
     out.append('{');
@@ -94,9 +102,9 @@ void write_letter(tw_vm *vm, Text &out) {
     text_field(out, "kind", failure.kind, strlen(failure.kind));
     if (failure.error_length) text_field(out, "error", failure.error, failure.error_length);
     if (*failure.file) text_field(out, "file", failure.file, strlen(failure.file));
-    if (failure.line > 0) {
+    if (int32_t line = line_of(vm); line > 0) {
         name(out, "line");
-        write_integer(out, failure.line);
+        write_integer(out, line);
     }
     if (failure.field_length) text_field(out, "field", failure.field, failure.field_length);
     text_field(out, "rule_set", vm->config.rule_set, strlen(vm->config.rule_set));

@@ -6,7 +6,7 @@ namespace tidewheel {
 
 // ---- state: values are stored as a tag and bytes
 
-static std::string_view state_key(lua_State *L, int index) {
+std::string_view state_key(lua_State *L, int index) {
     if (lua_type(L, index) == LUA_TNUMBER || lua_type(L, index) == LUA_TSTRING) {
         size_t length;
         const char *text = lua_tolstring(L, index, &length);
@@ -16,14 +16,15 @@ static std::string_view state_key(lua_State *L, int index) {
     return {};
 }
 
-static void push_stored(lua_State *L, tw_vm *vm, const std::string *stored) {
-    if (!stored) {
+static void push_stored(lua_State *L, tw_vm *vm, const StateNode *node) {
+    if (!node) {
         lua_pushnil(L);
         return;
     }
-    const char *payload = stored->data() + 1;
-    size_t length = stored->size() - 1;
-    switch ((*stored)[0]) {
+    const std::string &stored = node->second.value;
+    const char *payload = stored.data() + 1;
+    size_t length = stored.size() - 1;
+    switch (stored[0]) {
     case 'i': {
         int64_t value;
         memcpy(&value, payload, sizeof value);
@@ -42,7 +43,7 @@ static void push_stored(lua_State *L, tw_vm *vm, const std::string *stored) {
 }
 
 // Writes tag and bytes of the value at `index` into the scratch text.
-static void encode_state(lua_State *L, tw_vm *vm, int index) {
+static std::string_view encode_state(lua_State *L, tw_vm *vm, int index) {
     Text &out = vm->scratch;
     out.clear();
     if (lua_isinteger(L, index)) {
@@ -63,65 +64,82 @@ static void encode_state(lua_State *L, tw_vm *vm, int index) {
         write_lua(L, vm, index, out);
     }
     check_text(L, out);
+    return {out.bytes, out.length};
 }
 
 static void need_stage(lua_State *L, tw_vm *vm) {
     if (vm->stage < 0 || !vm->loaded)
-        luaL_error(L, "state can only be used inside process");
+        luaL_error(L, "state can only be used inside process and on_timer");
 }
 
-static void store(lua_State *L, tw_vm *vm, std::string_view key) {
-    std::string_view value(vm->scratch.bytes, vm->scratch.length);
-    if (!vm->state.set(uint32_t(vm->stage), vm->partition, key, value))
-        luaL_error(L, "state is full: limits.state_memory is reached");
+// The values of the running stage in this partition, at the time of the record in progress.
+static StateTable &values_now(lua_State *L, tw_vm *vm) {
+    need_stage(L, vm);
+    StateTable &table = vm->state.open(StateKind::value, uint32_t(vm->stage), vm->partition);
+    vm->state.raise_clock(table, state_time(vm));
+    return table;
 }
+
+static void full(lua_State *L) { luaL_error(L, "state is full: limits.state_memory is reached"); }
 
 static int state_get(lua_State *L) {
     tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
-    push_stored(L, vm, vm->state.get(uint32_t(vm->stage), vm->partition, state_key(L, 2)));
+    StateTable &table = values_now(L, vm);
+    push_stored(L, vm, vm->state.find(table, state_key(L, 2)));
     return 1;
 }
 
 static int state_set(lua_State *L) {
     tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
+    StateTable &table = values_now(L, vm);
     std::string_view key = state_key(L, 2);
+    int64_t expiry = never;
+    if (!lua_isnoneornil(L, 4)) expiry = table.clock + read_ttl(L, 4, "state:set");
     if (lua_isnoneornil(L, 3)) {
-        vm->state.erase(uint32_t(vm->stage), vm->partition, key);
+        vm->state.erase(table, key);
         return 0;
     }
-    encode_state(L, vm, 3);
-    store(L, vm, key);
+    std::string_view value = encode_state(L, vm, 3);
+    if (!vm->state.put(table, nullptr, key, value, expiry)) full(L);
     return 0;
 }
 
 static int state_incr(lua_State *L) {
     tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
+    StateTable &table = values_now(L, vm);
     std::string_view key = state_key(L, 2);
-    if (lua_isnoneornil(L, 3)) {
-        lua_settop(L, 2);
-        lua_pushinteger(L, 1);
+    bool by_one = lua_isnoneornil(L, 3);
+    if (!by_one) luaL_checknumber(L, 3);
+    StateNode *node = vm->state.find(table, key);
+    int64_t expiry = node ? node->second.expiry : never;
+    if (!lua_isnoneornil(L, 4)) expiry = table.clock + read_ttl(L, 4, "state:incr");
+    if ((!node || node->second.value[0] == 'i') && (by_one || lua_isinteger(L, 3))) {
+        char bytes[1 + sizeof(int64_t)] = {'i'};
+        uint64_t value = 0;  // unsigned, since Lua's integers wrap around
+        if (node) memcpy(&value, node->second.value.data() + 1, sizeof value);
+        value += by_one ? 1 : uint64_t(lua_tointeger(L, 3));
+        memcpy(bytes + 1, &value, sizeof value);
+        if (!vm->state.put(table, node, key, {bytes, sizeof bytes}, expiry)) full(L);
+        lua_pushinteger(L, lua_Integer(value));
+        return 1;
     }
-    luaL_checknumber(L, 3);
-    const std::string *stored = vm->state.get(uint32_t(vm->stage), vm->partition, key);
-    if (stored) push_stored(L, vm, stored);
+    if (node) push_stored(L, vm, node);
     else lua_pushinteger(L, 0);
     if (lua_type(L, -1) != LUA_TNUMBER)
         return luaL_error(L, "state:incr: the value of \"%s\" is a %s", key.data(),
                           luaL_typename(L, -1));
-    lua_pushvalue(L, 3);
+    if (by_one) lua_pushinteger(L, 1);
+    else lua_pushvalue(L, 3);
     lua_arith(L, LUA_OPADD);
-    encode_state(L, vm, lua_gettop(L));
-    store(L, vm, key);
+    std::string_view sum = encode_state(L, vm, lua_gettop(L));
+    if (!vm->state.put(table, node, key, sum, expiry)) full(L);
     return 1;
 }
 
 static int state_delete(lua_State *L) {
     tw_vm *vm = vm_of(L);
-    need_stage(L, vm);
-    vm->state.erase(uint32_t(vm->stage), vm->partition, state_key(L, 2));
+    StateTable &table = values_now(L, vm);
+    vm->state.erase(table, state_key(L, 2));
     return 0;
 }
 
@@ -176,7 +194,7 @@ static int host_lookup(lua_State *L) {
 void open_state(lua_State *L, int base) {
     static const luaL_Reg functions[] = {{"get", state_get}, {"set", state_set},
                                          {"incr", state_incr}, {"delete", state_delete},
-                                         {nullptr, nullptr}};
+                                         {"timer", state_timer}, {nullptr, nullptr}};
     set_library(L, base, "state", functions);
     lua_pushcfunction(L, host_lookup);
     lua_setfield(L, base, "lookup");

@@ -83,9 +83,8 @@ Made *make_record(lua_State *L, tw_vm *vm, int index) {
         luaL_error(L, "a record is a table or a record, not a %s", luaL_typename(L, index));
     vm->scratch.clear();
     write_lua(L, vm, index, vm->scratch);
-    size_t start = 0;
-    while (start < vm->scratch.length && vm->scratch.bytes[start] == ' ') start++;
-    if (vm->scratch.bytes[start] != '{') luaL_error(L, "a record is an object, not a list");
+    const char *text = vm->scratch.bytes, *end = text + vm->scratch.length;
+    if (*skip_space(text, end) != '{') luaL_error(L, "a record is an object, not a list");
     if (vm->scratch.length > vm->config.record_limit)
         luaL_error(L, "the record is longer than the limit of %d bytes",
                    int(vm->config.record_limit));

@@ -42,6 +42,31 @@ void Ingress::prepare_lines(const char *text, size_t length) {
     self.next = self.parser->structural_indexes.get();
 }
 
+// Where the first byte stands that is no UTF-8.
+static size_t broken_place(const char *text, size_t length) {
+    size_t at = 0;
+    while (at < length) {
+        auto lead = static_cast<unsigned char>(text[at]);
+        size_t size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+        if (size > length - at || (size > 1 && !simdjson::validate_utf8(text + at, size))) break;
+        at += size;
+    }
+    return at;
+}
+
+// Where the first control character inside a string stands; `length` when there is none.
+static size_t control_place(const char *text, size_t length) {
+    bool inside = false;
+    for (size_t at = 0; at < length; at++) {
+        if (text[at] == '"') inside = !inside;
+        else if (inside && static_cast<unsigned char>(text[at]) < 0x20) return at;
+        else if (inside && text[at] == '\\') at++;
+    }
+    return length;
+}
+
+void Ingress::forget_lines() { implementation->window = nullptr; }
+
 bool Ingress::find_structure(const char *text, size_t length, Problem &problem) {
     constexpr size_t usual = 64 << 10;
     auto &self = *implementation;
@@ -58,10 +83,13 @@ bool Ingress::find_structure(const char *text, size_t length, Problem &problem) 
         reinterpret_cast<const uint8_t *>(text), length, simdjson::stage1_mode::regular);
     switch (error) {
     case simdjson::SUCCESS: return true;
-    case simdjson::UTF8_ERROR: return fail(problem, 0, "not valid UTF-8");
-    case simdjson::UNESCAPED_CHARS:
-        return fail(
-            problem, 0, "a control character inside a string (or a string that never ends)");
+    case simdjson::UTF8_ERROR:
+        return fail(problem, broken_place(text, length), "not valid UTF-8");
+    case simdjson::UNESCAPED_CHARS: {
+        size_t at = control_place(text, length);
+        return fail(problem, at, at < length ? "a control character inside a string"
+                                             : "a string that never ends");
+    }
     case simdjson::UNCLOSED_STRING: return fail(problem, length, "a string that never ends");
     case simdjson::EMPTY: return fail(problem, 0, "no JSON value");
     default: return fail(problem, 0, simdjson::error_message(error));

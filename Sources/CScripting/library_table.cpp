@@ -21,7 +21,20 @@ static void set_element(lua_State *L, int list, lua_Integer index) {
     else lua_seti(L, list, index);
 }
 
+// Raw access would go past the lock of the engine's own tables, whose __newindex is a C function.
+static void check_writable(lua_State *L, int index) {
+    if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) return;
+    lua_pushliteral(L, "__newindex");
+    lua_rawget(L, -2);
+    lua_pushliteral(L, "__metatable");
+    lua_rawget(L, -3);
+    if (lua_iscfunction(L, -2) && lua_isboolean(L, -1))
+        luaL_argerror(L, index, "this table belongs to the engine and cannot be changed");
+    lua_pop(L, 3);
+}
+
 static int table_insert(lua_State *L) {
+    check_writable(L, 1);
     lua_Integer end = list_length(L, 1) + 1, position = end;
     switch (lua_gettop(L)) {
     case 2: break;
@@ -41,6 +54,7 @@ static int table_insert(lua_State *L) {
 }
 
 static int table_remove(lua_State *L) {
+    check_writable(L, 1);
     lua_Integer size = list_length(L, 1), position = luaL_optinteger(L, 2, size);
     if (position != size)
         luaL_argcheck(L, position >= 1 && position <= size + 1, 2, "position out of bounds");
@@ -101,6 +115,7 @@ static int table_move(lua_State *L) {
     lua_Integer to = luaL_checkinteger(L, 4);
     list_length(L, 1);
     list_length(L, target);
+    check_writable(L, target);
     if (end >= from) {
         luaL_argcheck(L, from > 0 || end < LUA_MAXINTEGER + from, 3, "too many elements to move");
         lua_Integer count = end - from + 1;
@@ -158,6 +173,7 @@ static void sift_down(lua_State *L, lua_Integer root, lua_Integer count) {
 }
 
 static int table_sort(lua_State *L) {
+    check_writable(L, 1);
     lua_Integer count = list_length(L, 1);
     luaL_argcheck(L, count < INT32_MAX, 1, "array too big");
     if (count > 1 && !lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);

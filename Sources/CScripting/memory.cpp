@@ -128,6 +128,11 @@ size_t tw_buffer_length(const tw_buffer *buffer) { return buffer->length; }
 
 uint64_t tw_buffer_rows(const tw_buffer *buffer) { return buffer->rows; }
 
+void tw_buffer_append(tw_buffer *buffer, const void *lines, size_t length, uint64_t rows) {
+    buffer->append(static_cast<const char *>(lines), length);
+    buffer->rows += rows;
+}
+
 void tw_buffer_clear(tw_buffer *buffer, size_t keep) {
     buffer->clear();
     buffer->rows = 0;

@@ -5,7 +5,7 @@ namespace tidewheel {
 
 // The key of the record as it came; a rule may have changed the field since.
 static int push_meta_key(lua_State *L, tw_vm *vm) {
-    if (!vm->key_text && !vm->key.empty()) {
+    if (!vm->key_text && !vm->key.empty() && !vm->timer.active) {
         Node *record = make_node(vm->arena, vm->root_text, vm->root_length, nullptr);
         if (!record || !index_node(vm->arena, record, vm->nested_fields)) raise_memory(L);
         partition_of(vm, record);
@@ -31,7 +31,8 @@ static int meta_index(lua_State *L) {
     else if (is("file")) lua_pushstring(L, vm->origin.file);
     else if (is("position")) lua_pushinteger(L, lua_Integer(vm->origin.position));
     else if (is("line")) lua_pushinteger(L, lua_Integer(vm->origin.line));
-    else if (is("time")) lua_pushinteger(L, vm->now_milliseconds);
+    else if (is("time")) lua_pushinteger(
+        L, vm->event_time == TW_NO_TIME ? vm->now_milliseconds : vm->event_time);
     else if (is("rule_set")) lua_pushstring(L, vm->config.rule_set);
     else if (is("attempt")) lua_pushinteger(L, 1);
     else if (is("partition")) lua_pushinteger(L, vm->partition);

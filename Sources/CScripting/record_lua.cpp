@@ -136,8 +136,8 @@ static uint32_t array_length(const Node *node) {
 }
 
 static int index_array(lua_State *L, Handle *handle, Node *node) {
-    int is_integer;
-    lua_Integer index = lua_tointegerx(L, 2, &is_integer);
+    int is_integer = 0;  // A text that spells a number names no element, as in a table.
+    lua_Integer index = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &is_integer) : 0;
     if (!is_integer || index < 1 || index > lua_Integer(array_length(node))) {
         lua_pushnil(L);
     } else if (index <= lua_Integer(node->count)) {
@@ -171,8 +171,8 @@ static int record_index(lua_State *L) {
 }
 
 static int write_array(lua_State *L, Handle *handle, Node *node) {
-    int is_integer;
-    lua_Integer index = lua_tointegerx(L, 2, &is_integer);
+    int is_integer = 0;  // A text that spells a number names no element, as in a table.
+    lua_Integer index = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &is_integer) : 0;
     lua_Integer count = array_length(node);
     if (!is_integer) return luaL_error(L, "elements of a list have whole numbers, not names");
     bool erase = lua_isnil(L, 3);

@@ -62,7 +62,7 @@ static bool check_schema(tw_vm *vm, const Stage &stage, Node *&record) {
     return false;
 }
 
-static bool deliver_made(tw_vm *vm, const Stage &stage, const MadeList &list) {
+bool deliver_made(tw_vm *vm, const Stage &stage, const MadeList &list) {
     for (const Made *made = list.first; made; made = made->next) {
         const Output *output = &stage.outputs[0];
         if (made->output) output = find_output(stage, made->output, strlen(made->output));
@@ -162,6 +162,7 @@ static bool run_native(tw_vm *vm, uint32_t index, Node *record) {
 static bool run_stage(tw_vm *vm, uint32_t index, Node *record) {
     const Stage &stage = vm->stages[index];
     if (vm->skip_rules) return deliver(vm, stage.outputs[0], record);
+    if (stage.aggregate >= 0) return append_row(vm, index, record);
     if (stage.schema && !check_schema(vm, stage, record)) return false;
     if (stage.process != LUA_NOREF) return run_script(vm, index, record);
     if (stage.native) return run_native(vm, index, record);

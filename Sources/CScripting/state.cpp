@@ -2,69 +2,192 @@
 
 namespace tidewheel {
 
-// What a key costs beyond its own bytes: two strings and a node of the table.
-static constexpr size_t entry_overhead = 96;
+// What an entry costs beyond its own bytes: a node of the table, and a place in a queue.
+static constexpr size_t entry_overhead = 120, queue_overhead = 16;
 
-static uint64_t table_id(uint32_t stage, uint32_t partition) {
-    return uint64_t(stage) << 32 | partition;
+static size_t cost(size_t key, size_t value, int64_t expiry) {
+    return key + value + entry_overhead + (expiry == never ? 0 : queue_overhead);
 }
 
-const std::string *StateStore::get(uint32_t stage, uint32_t partition, std::string_view key) {
-    auto table = tables.find(table_id(stage, partition));
-    if (table == tables.end()) return nullptr;
-    auto entry = table->second.find(key);
-    return entry == table->second.end() ? nullptr : &entry->second;
+static size_t cost(const StateNode *node) {
+    return cost(node->first.size(), node->second.value.size(), node->second.expiry);
 }
 
-bool StateStore::set(
-    uint32_t stage, uint32_t partition, std::string_view key, std::string_view value) {
-    uint64_t id = table_id(stage, partition);
-    Table &table = tables[id];
-    auto entry = table.find(key);
-    bool existed = entry != table.end();
-    size_t before = existed ? entry->second.size() : 0;
-    size_t added = existed ? value.size() : key.size() + value.size() + entry_overhead;
-    if (bytes - before + added > limit) return false;
-    if (existed) {
-        undo.push_back({id, std::string(key), std::move(entry->second), true});
-        entry->second.assign(value);
-    } else {
-        undo.push_back({id, std::string(key), {}, false});
-        table.emplace(std::string(key), std::string(value));
-        keys++;
+StateTable &StateStore::open_table(
+    uint64_t id, StateKind kind, uint32_t stage, uint32_t partition) {
+    auto [entry, added] = tables.try_emplace(id);
+    current = &entry->second;
+    current_id = id;
+    if (added) {
+        current->kind = kind;
+        current->stage = stage;
+        current->partition = partition;
     }
-    bytes += added - before;
+    return *current;
+}
+
+void StateStore::raise_floor(int64_t time, bool is_event_time) {
+    if (is_event_time != uses_event_time) {
+        // The wall clock says nothing about event time, so once that is known it counts alone.
+        if (!is_event_time) return;
+        uses_event_time = true;
+        floor = time;
+        for (auto &[id, table] : tables) table.clock = table.restored_clock;
+    }
+    if (time > floor) floor = time;
+}
+
+// ---- queues
+
+// A later expiry is only noted in the entry: the queue finds out when the earlier one is due, so
+// refreshing a key costs nothing.
+void StateStore::schedule(StateNode *node, int64_t expiry) {
+    StateEntry &entry = node->second;
+    StateQueue &queue = queue_of(node);
+    entry.expiry = expiry;
+    if (expiry == never) unschedule(node);
+    else if (entry.slot == no_slot) queue.push(node, expiry);
+    else if (queue.due(entry.slot) > expiry || entry.table->kind == StateKind::timer)
+        queue.move(entry.slot, expiry);
+}
+
+void StateStore::unschedule(StateNode *node) {
+    if (node->second.slot != no_slot) queue_of(node).remove(node->second.slot);
+}
+
+bool StateStore::sweep_one() {
+    if (!expiring.is_due(floor)) return false;
+    StateNode *node = expiring.first();
+    if (node->second.expiry > floor) {
+        expiring.move(0, node->second.expiry);
+        return true;
+    }
+    if (tracks) mark(node);
+    discard(node);
     return true;
 }
 
-void StateStore::erase(uint32_t stage, uint32_t partition, std::string_view key) {
-    uint64_t id = table_id(stage, partition);
-    auto table = tables.find(id);
-    if (table == tables.end()) return;
-    auto entry = table->second.find(key);
-    if (entry == table->second.end()) return;
-    bytes -= key.size() + entry->second.size() + entry_overhead;
-    keys--;
-    undo.push_back({id, entry->first, std::move(entry->second), true});
-    table->second.erase(entry);
+void StateStore::sweep(size_t most) {
+    while (most-- > 0 && sweep_one()) {}
 }
 
-void StateStore::put_back(Table &table, Undo &entry) {
-    auto current = table.find(entry.key);
-    if (current != table.end()) {
-        bytes -= entry.key.size() + current->second.size() + entry_overhead;
-        keys--;
-        table.erase(current);
-    }
-    if (!entry.existed) return;
-    bytes += entry.key.size() + entry.value.size() + entry_overhead;
+// ---- changes
+
+// Removes an entry for good; a table that has become nearly empty gives its room back.
+void StateStore::discard(StateNode *node) {
+    StateTable::Entries &entries = node->second.table->entries;
+    unschedule(node);
+    bytes -= cost(node);
+    keys--;
+    entries.erase(entries.find(node->first));
+    if (entries.bucket_count() > 1024 && entries.size() < entries.bucket_count() / 16)
+        entries.rehash(0);
+}
+
+void StateStore::insert(
+    StateTable &table, std::string_view key, std::string_view value, int64_t expiry) {
+    StateEntry entry;
+    entry.value = value;
+    entry.table = &table;
+    StateNode *node = &*table.entries.emplace(std::string(key), std::move(entry)).first;
+    schedule(node, expiry);
     keys++;
-    table.emplace(std::move(entry.key), std::move(entry.value));
+    bytes += cost(node);
+    undo.push_back({Did::inserted, node, {}, {}, never});
+}
+
+void StateStore::change(StateNode *node, std::string &&value, int64_t expiry) {
+    bytes -= cost(node);
+    node->second.value = std::move(value);
+    if (node->second.expiry != expiry) schedule(node, expiry);
+    bytes += cost(node);
+}
+
+bool StateStore::put(
+    StateTable &table, StateNode *node, std::string_view key, std::string_view value,
+    int64_t expiry) {
+    size_t needed = cost(key.size(), value.size(), expiry);
+    // Room is made before looking for what has expired, which may be this very key.  What this
+    // record has written expires after `floor`, so the undo log never points to what is swept.
+    while (bytes + needed > limit && sweep_one()) {}
+    if (!node) {
+        auto entry = table.entries.find(key);
+        if (entry != table.entries.end()) node = &*entry;
+    }
+    if (bytes - (node ? cost(node) : 0) + needed > limit) return false;
+    if (!node) {
+        insert(table, key, value, expiry);
+        return true;
+    }
+    StateEntry &entry = node->second;
+    bytes += value.size() - entry.value.size();
+    undo.push_back({Did::changed, node, {}, std::move(entry.value), entry.expiry});
+    entry.value.assign(value);
+    if (entry.expiry == expiry) return true;
+    bytes -= cost(node);
+    schedule(node, expiry);
+    bytes += cost(node);
+    return true;
+}
+
+void StateStore::erase(StateTable &table, std::string_view key) {
+    auto entry = table.entries.find(key);
+    if (entry == table.entries.end()) return;
+    StateNode *node = &*entry;
+    unschedule(node);
+    bytes -= cost(node);
+    keys--;
+    undo.push_back({Did::erased, node, table.entries.extract(entry), {}, never});
+}
+
+// ---- the end of a record
+
+void StateStore::keep() {
+    if (clocks_stand) restore_clocks();
+    if (tracks) {
+        for (Undo &entry : undo) mark(entry.node);
+        for (Raised &entry : raised) entry.table->clock_changed = true;
+    }
+    undo.clear();
+    if (undo.capacity() > 4096) undo.shrink_to_fit();
+    raised.clear();
+}
+
+void StateStore::put_back(Undo &entry) {
+    StateNode *node = entry.node;
+    switch (entry.did) {
+    case Did::inserted: discard(node); break;
+    case Did::changed: change(node, std::move(entry.value), entry.expiry); break;
+    case Did::erased:
+        node->second.table->entries.insert(std::move(entry.removed));
+        schedule(node, node->second.expiry);
+        bytes += cost(node);
+        keys++;
+        break;
+    }
+}
+
+void StateStore::restore_clocks() {
+    for (size_t i = raised.size(); i-- > 0;) raised[i].table->clock = raised[i].clock;
+    raised.clear();
 }
 
 void StateStore::roll_back() {
-    for (size_t i = undo.size(); i-- > 0;) put_back(tables[undo[i].table], undo[i]);
+    for (size_t i = undo.size(); i-- > 0;) put_back(undo[i]);
     undo.clear();
+    restore_clocks();
+    sweep(2);
+}
+
+// ---- timers
+
+void StateStore::hold_timer(StateTable &table, std::string_view name) {
+    auto entry = table.entries.find(name);
+    if (entry != table.entries.end()) unschedule(&*entry);
+}
+
+void StateStore::forget_chains() {
+    for (auto &[id, table] : tables) table.chained = 0;
 }
 
 }  // namespace tidewheel

@@ -1,6 +1,6 @@
 // RFC 3339 times to and from milliseconds; the calendar is Hinnant's days-from-civil algorithm
 // ("chrono-Compatible Low-Level Date Algorithms", 2013).
-#include "internal/json_index.h"
+#include "internal/event_time.h"
 
 namespace tidewheel {
 
@@ -34,6 +34,14 @@ static int days_in_month(int year, int month) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return days[month - 1] + (month == 2 && leap);
+}
+
+bool is_civil_date(int year, int month, int day) {
+    return month >= 1 && month <= 12 && day >= 1 && day <= days_in_month(year, month);
+}
+
+int64_t civil_milliseconds(int year, int month, int day, int64_t time_of_day) {
+    return days_from_civil(year, month, day) * 86'400'000 + time_of_day;
 }
 
 static bool read_date(const char *&at, const char *end, int64_t &days) {

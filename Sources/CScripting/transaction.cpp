@@ -8,6 +8,8 @@ void begin_record(tw_vm *vm) {
         vm->marks[i] = vm->sinks[i]->length;
         vm->row_marks[i] = vm->sinks[i]->rows;
     }
+    if (!vm->aggregates.empty()) mark_rows(vm);
+    vm->record_open = true;
     vm->pending.clear();
     vm->failure = Failure{};
 }
@@ -17,6 +19,8 @@ void roll_back(tw_vm *vm) {
         vm->sinks[i]->length = vm->marks[i];
         vm->sinks[i]->rows = vm->row_marks[i];
     }
+    if (!vm->aggregates.empty()) settle_rows(vm, false);
+    vm->record_open = false;
     vm->pending.clear();
     vm->state.roll_back();
 }
@@ -31,6 +35,8 @@ void count_name(CountTable &table, std::string_view name, double value) {
 void commit(tw_vm *vm) {
     Pending &pending = vm->pending;
     vm->state.commit();
+    vm->record_open = false;
+    if (!vm->aggregates.empty()) settle_rows(vm, true);
     vm->counts.extra += uint64_t(pending.extra);
     vm->counts.dropped += pending.dropped;
     for (size_t i = 0; i < pending.names.size(); i++) {

@@ -90,6 +90,7 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
     vm->rule_set = config->rule_set ? config->rule_set : "";
     vm->config.rule_set = vm->rule_set.c_str();
     if (vm->config.partitions == 0) vm->config.partitions = 1;
+    vm->time_reader.configure(config->time);
     vm->arena.account = &vm->arena_memory;
     vm->arena_memory.limit = config->script_memory;
     // Text made for a record is bounded like its memory, with room for the record itself.
@@ -166,24 +167,32 @@ void tw_vm_set_lookup(tw_vm *vm, const char *name, tw_lookup *lookup) {
     slot = lookup;
 }
 
-tw_status tw_vm_load(tw_vm *vm) {
+static tw_status load_failure(tw_vm *vm, const std::string &file) {
     tw_status status{};
+    std::string text(vm->failure.reason, vm->failure.reason_length);
+    if (text.find(':') == std::string::npos) text = file + ":1: " + text;
+    set_error(&status, TW_ERROR, text.c_str());
+    return status;
+}
+
+tw_status tw_vm_load(tw_vm *vm) {
+    for (size_t i = 0; i < vm->user_aggregates.size(); i++) {
+        Call call{vm, CallKind::load_aggregate, vm->user_aggregates[i].stage, nullptr};
+        call.index = i;
+        vm->arena.reset();
+        if (run_call(vm, call) != LUA_OK) return load_failure(vm, vm->user_aggregates[i].file);
+    }
     for (uint32_t i = 0; i < vm->stages.size(); i++) {
         if (vm->stages[i].file.empty()) continue;
         Call call{vm, CallKind::load, i, nullptr};
         vm->arena.reset();
-        if (run_call(vm, call) != LUA_OK) {
-            std::string text(vm->failure.reason, vm->failure.reason_length);
-            if (text.find(':') == std::string::npos) text = vm->stages[i].file + ":1: " + text;
-            set_error(&status, TW_ERROR, text.c_str());
-            return status;
-        }
+        if (run_call(vm, call) != LUA_OK) return load_failure(vm, vm->stages[i].file);
         if (mentions_state(vm->stages[i].text)) vm->uses_state = true;
     }
     for (const Module &module : vm->modules)
         if (mentions_state(module.text)) vm->uses_state = true;
     vm->loaded = true;
-    return status;
+    return tw_status{};
 }
 
 bool tw_vm_uses_state(const tw_vm *vm) { return vm->uses_state; }

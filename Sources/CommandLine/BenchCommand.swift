@@ -20,10 +20,22 @@ struct BenchCommand: ParsableCommand {
     var records = 200_000
     @Option(help: "How many threads run rules.")
     var workers = 1
+    @Flag(help: "Instead: how soon the first row is out, and how long a record takes in a pipe.")
+    var live = false
+    @Option(help: "Records per second, with --live.")
+    var rate = 10_000
+    @Option(help: "For how many seconds, with --live.")
+    var seconds = 5
 
     func run() throws {
+        guard (1...100_000).contains(rate), (1...3600).contains(seconds) else {
+            throw ValidationError("--rate must be from 1 to 100000, --seconds from 1 to 3600")
+        }
         guard records > 0 else { throw ValidationError("--records must be above zero") }
         if let folder {
+            guard !live else {
+                throw ValidationError("--live measures a pipeline of its own; leave the folder out")
+            }
             try measure(folder)
             return
         }
@@ -39,10 +51,25 @@ struct BenchCommand: ParsableCommand {
             }
             unsafe rmdir(made)
         }
-        try write(BenchFiles.pipeline(records: records), to: made + "/pipeline.yaml")
+        let pipeline = live ? BenchFiles.livePipeline : BenchFiles.pipeline(records: records)
+        try write(pipeline, to: made + "/pipeline.yaml")
         try write(BenchFiles.rule, to: made + "/shape.lua")
         try write(BenchFiles.generator, to: made + "/generate.lua")
-        try measure(made)
+        if live { try measureLive(made) } else { try measure(made) }
+    }
+
+    private func measureLive(_ folder: String) throws {
+        signal(SIGPIPE, SIG_IGN)
+        let bench = LiveBench(folder: folder, workers: workers)
+        let first = try bench.firstRows(times: 21).sorted()
+        let latencies = try bench.latencies(rate: rate, seconds: seconds).sorted()
+        print(
+            "{\"first_row_ms\":{\"median\":\(quantile(0.5, of: first)),"
+                + "\"max\":\(quantile(1, of: first))},"
+                + "\"latency_ms\":{\"p50\":\(quantile(0.5, of: latencies)),"
+                + "\"p99\":\(quantile(0.99, of: latencies)),"
+                + "\"max\":\(quantile(1, of: latencies))},"
+                + "\"rate\":\(rate),\"records\":\(latencies.count),\"workers\":\(workers)}")
     }
 
     private func measure(_ folder: String) throws {
@@ -101,6 +128,15 @@ enum BenchFiles {
 
         """
     }
+
+    static let livePipeline = """
+        source: {file: {path: "-"}}
+        stages:
+          - {name: shape, transform: shape.lua}
+        sinks:
+          - {from: shape, stdout: {}}
+
+        """
 
     static let rule = """
         function process(r)

@@ -15,9 +15,12 @@ struct NewCommand: ParsableCommand {
                 exitCode: 2,
                 text: "error: \(folder)/pipeline.yaml is already there; nothing was changed")
         }
-        for part in ["", "/rules", "/input", "/schemas"] {
-            try makeFolder(folder + part)
+        var parents = folder.hasPrefix("/") ? "/" : ""
+        for step in folder.split(separator: "/") {
+            parents += step + "/"
+            try makeFolder(parents)
         }
+        for part in ["/rules", "/input", "/schemas"] { try makeFolder(folder + part) }
         for (path, text) in Scaffold.files {
             try write(text, to: folder + "/" + path)
         }

@@ -15,6 +15,8 @@ struct RunCommand: ParsableCommand {
     var folder = "."
     @Flag(help: "Read to the end of the input, then stop.")
     var once = false
+    @Flag(help: "Close all windows also when the run is stopped by a signal.")
+    var drain = false
     @Option(help: "Read this file instead of the source's path; may be repeated.")
     var input: [String] = []
     @Option(help: "The folder of the store.")
@@ -33,9 +35,11 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
+        StopSignals.install()
         let plan = try loadPlan(folder)
         var options = RunOptions()
         options.once = once
+        options.drain = drain
         options.workers = workers
         options.inputs = input
         let pipeline: PipelineRun
@@ -44,7 +48,7 @@ struct RunCommand: ParsableCommand {
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: error.description)
         }
-        StopSignals.install { pipeline.requestStop() }
+        StopSignals.whenStopped { pipeline.requestStop() }
         let progress = isatty(2) == 1 ? ProgressLine(pipeline) : nil
         let result = pipeline.wait()
         progress?.finish()
@@ -117,11 +121,13 @@ enum StopSignals {
     private static let count = Atomic<Int>(0)
     /// The end of a pipe that wakes the thread below; a handler may do no more than write to it.
     private static let wake = Atomic<Int>(-1)
+    private static let receiver = Atomic<Int>(-1)
 
-    static func install(_ stop: @escaping @Sendable () -> Void) {
+    /// From here on a signal waits for `whenStopped`: one that comes early is no crash either.
+    static func install() {
         var ends: [Int32] = [0, 0]
         guard unsafe pipe(&ends) == 0 else { return }
-        let receiver = ends[0]
+        receiver.store(Int(ends[0]), ordering: .relaxed)
         wake.store(Int(ends[1]), ordering: .relaxed)
         // Whoever started us may have blocked them, and a blocked signal would stop nothing.
         var signals = sigset_t()
@@ -135,9 +141,15 @@ enum StopSignals {
                 unsafe write(Int32(StopSignals.wake.load(ordering: .relaxed)), &byte, 1)
             }
         }
+    }
+
+    /// Calls `stop` on a thread of its own once there was a signal.
+    static func whenStopped(_ stop: @escaping @Sendable () -> Void) {
+        let descriptor = Int32(receiver.load(ordering: .relaxed))
+        guard descriptor >= 0 else { return }
         startThread {
             var byte: UInt8 = 0
-            while unsafe read(receiver, &byte, 1) < 0 && errno == EINTR {}
+            while unsafe read(descriptor, &byte, 1) < 0 && errno == EINTR {}
             stop()
         }
     }

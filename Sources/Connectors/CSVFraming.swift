@@ -4,12 +4,14 @@ internal import Stages
 /// Turns CSV rows (RFC 4180) into JSON objects: the first row names the fields, and every field is
 /// a string unless types are inferred.
 final class CSVFraming {
-    private let delimiter: UInt8
+    let delimiter: UInt8
     private let infersTypes: Bool
     private let shown: String
     /// The field names as JSON texts with their colon, once the header was read.
     private var names: [[UInt8]]?
     private var isStarted = false
+    /// True once the names are known.
+    var hasHeader: Bool { names != nil }
 
     init(delimiter: UInt8, infersTypes: Bool, shown: String) {
         self.delimiter = delimiter
@@ -96,7 +98,8 @@ final class CSVFraming {
         var seen: Set<String> = []
         var names: [[UInt8]] = []
         for cell in scanner.cells {
-            let name = unsafe String(decoding: scanner.text(of: cell, bytes), as: UTF8.self)
+            guard let name = unsafe String(validating: scanner.text(of: cell, bytes), as: UTF8.self)
+            else { throw ConnectorError("\(shown):1: the header is not valid UTF-8") }
             guard !name.isEmpty, seen.insert(name).inserted else {
                 let what =
                     name.isEmpty ? "a column without a name" : "two columns named \"\(name)\""

@@ -11,6 +11,10 @@ final class FileCursor {
     private(set) var reader: ByteReader
     /// Bytes that do not make a whole record yet.
     private var pending = ByteBuffer()
+    /// So many of them are known to hold no end of a record.
+    private var scanned = 0
+    /// The record being passed over, of which nothing is pending.
+    private var oversize: OversizeRecord?
     private var position: UInt64 = 0
     private var line: UInt64 = 1
     private var generation = 1
@@ -34,15 +38,15 @@ final class FileCursor {
     ) throws(ConnectorError) -> ByteReader.Outcome {
         batch.source = context.sourceName
         batch.file = name
+        if try takeLeftRecords(into: batch) { return .bytes }
         while true {
-            let scanned = pending.count
             let outcome = try reader.read(into: &pending, limit: limit, milliseconds: milliseconds)
             switch outcome {
             case .nothingYet: return .nothingYet
             case .end: return try finishText(batch) ? .bytes : .end
             case .bytes: break
             }
-            if try takeRecords(into: batch, scanned: scanned, isEnd: false) { return .bytes }
+            if try takeRecords(into: batch, isEnd: false) { return .bytes }
         }
     }
 
@@ -50,36 +54,49 @@ final class FileCursor {
     func readGrowing(into batch: Batch, limit: Int) throws(ConnectorError) -> ByteReader.Outcome {
         batch.source = context.sourceName
         batch.file = name
+        if try takeLeftRecords(into: batch) { return .bytes }
         while true {
-            let scanned = pending.count
             let outcome = try reader.read(into: &pending, limit: limit, milliseconds: 0)
             guard case .bytes = outcome else { return outcome }
-            if try takeRecords(into: batch, scanned: scanned, isEnd: false) { return .bytes }
+            if try takeRecords(into: batch, isEnd: false) { return .bytes }
         }
+    }
+
+    /// What was read together with the end of an oversize record is not kept waiting for more.
+    private func takeLeftRecords(into batch: Batch) throws(ConnectorError) -> Bool {
+        guard oversize == nil, scanned < pending.count else { return false }
+        return try takeRecords(into: batch, isEnd: false)
     }
 
     /// What is left at the end of the text is a record, too.
     private func finishText(_ batch: Batch) throws(ConnectorError) -> Bool {
-        guard !pending.isEmpty else { return false }
-        if csv == nil { pending.append(0x0A) }
-        return try takeRecords(into: batch, scanned: 0, isEnd: true)
+        guard oversize != nil || !pending.isEmpty else { return false }
+        if csv == nil && oversize == nil { pending.append(0x0A) }
+        return try takeRecords(into: batch, isEnd: true)
     }
 
     /// Moves whole records from `pending` into the batch; false when there is none yet.
-    private func takeRecords(
-        into batch: Batch, scanned: Int, isEnd: Bool
-    ) throws(ConnectorError) -> Bool {
+    private func takeRecords(into batch: Batch, isEnd: Bool) throws(ConnectorError) -> Bool {
+        if let oversize { return skip(oversize, batch: batch, isEnd: isEnd) }
+        let isTaken = try takeWholeRecords(into: batch, isEnd: isEnd)
+        scanned = pending.count
+        guard !isTaken, pending.count > context.recordLimit else { return isTaken }
+        if csv?.hasHeader == false {
+            throw ConnectorError(
+                "\(shown):1: the header is longer than the record limit of "
+                    + "\(context.recordLimit) bytes")
+        }
+        let record = OversizeRecord(
+            pending, position: position, line: line, delimiter: csv?.delimiter)
+        return skip(record, batch: batch, isEnd: isEnd)
+    }
+
+    private func takeWholeRecords(into batch: Batch, isEnd: Bool) throws(ConnectorError) -> Bool {
         if let csv {
-            let taken = try csv.take(
+            return try csv.take(
                 from: &pending, into: batch, position: &position, line: &line, isEnd: isEnd)
-            if !taken && pending.count > context.recordLimit {
-                return try skipLine(batch, from: 0)
-            }
-            return taken
         }
-        guard let end = lastNewline(from: scanned) else {
-            return pending.count > context.recordLimit ? try skipLine(batch, from: 0) : false
-        }
+        guard let end = lastNewline(from: scanned) else { return false }
         batch.position = position
         batch.line = line
         unsafe pending.withUnsafeBytes { bytes in
@@ -102,52 +119,16 @@ final class FileCursor {
         }
     }
 
-    /// A line that is longer than a record may be: its start is kept, the rest is passed over.
-    private func skipLine(_ batch: Batch, from start: Int) throws(ConnectorError) -> Bool {
-        let kept = keptPrefix()
-        let keptCount = kept.count
-        var total = UInt64(0)
-        let startLine = line
-        var isFinished = false
-        while !isFinished {
-            let newline = unsafe pending.withUnsafeBytes { bytes -> Int? in
-                guard let base = bytes.baseAddress,
-                    let found = unsafe memchr(base, 0x0A, bytes.count)
-                else { return nil }
-                return unsafe UnsafeRawPointer(found) - base
-            }
-            total += UInt64(newline ?? pending.count)
-            pending.removeFirst(newline.map { $0 + 1 } ?? pending.count)
-            if newline != nil { break }
-            switch try reader.read(into: &pending, limit: 256 << 10, milliseconds: 1000) {
-            case .end: isFinished = true
-            case .nothingYet, .bytes: break
-            }
-        }
-        let problem =
-            "line of \(total) bytes is longer than the record limit of \(context.recordLimit) bytes"
-        batch.originals.append(contentsOf: kept)
-        batch.originals.append(contentsOf: problem.utf8)
-        batch.entries.append(
-            Batch.Entry(
-                text: 0..<0, original: 0..<keptCount,
-                problem: keptCount..<batch.originals.count, position: position, line: startLine,
-                originalLength: total))
-        position += total + 1
-        line += 1
+    /// Passes over a record that is longer than it may be, as far as it has been read.
+    private func skip(_ record: OversizeRecord, batch: Batch, isEnd: Bool) -> Bool {
+        var record = record
+        let isWhole = record.skip(&pending)
+        oversize = isWhole || isEnd ? nil : record
+        guard isWhole || isEnd else { return false }
+        position = record.add(to: batch, limit: context.recordLimit)
+        line += max(record.lineBreaks, 1)
+        scanned = 0
         return true
-    }
-
-    /// The first 64 KiB of what is pending, cut between characters, which have four bytes at most.
-    private func keptPrefix() -> [UInt8] {
-        unsafe pending.withUnsafeBytes { bytes in
-            var count = min(64 << 10, bytes.count)
-            let least = max(0, count - 3)
-            while count > least, count < bytes.count, unsafe bytes[count] & 0xC0 == 0x80 {
-                count -= 1
-            }
-            return unsafe [UInt8](bytes[..<count])
-        }
     }
 
     // MARK: Following
@@ -168,6 +149,8 @@ final class FileCursor {
         }
         generation += 1
         pending.removeAll()
+        scanned = 0
+        oversize = nil
         position = 0
         line = 1
         return true
@@ -186,7 +169,7 @@ final class FileCursor {
         if end > 0 { position = UInt64(end) }
     }
 
-    /// True when the file at the path is no longer the one that is open.
+    /// True when the file at the path is no longer the one that is open, or was cut.
     var isReplaced: Bool {
         var opened = stat()
         var named = stat()
@@ -194,6 +177,7 @@ final class FileCursor {
             return false
         }
         return named.st_ino != opened.st_ino || named.st_dev != opened.st_dev
+            || opened.st_size < lseek(reader.descriptor, 0, SEEK_CUR)
     }
 }
 

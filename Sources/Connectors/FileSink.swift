@@ -87,6 +87,8 @@ extension SinkKind {
         reader.require("path")
         let path = reader.string("path")
         let append = reader.bool("append") ?? false
+        // Says that readers know revised rows; what is written stays the same.
+        _ = reader.bool("upsert")
         let found = reader.finish()
         diagnostics += found
         guard found.isEmpty, let path else { return nil }

@@ -25,16 +25,16 @@ final class NullSink: Sink {
 
 extension SinkKind {
     /// `stdout`: JSON lines to standard output.
-    public static let stdout = simple("stdout") { StdoutSink() }
+    public static let stdout = SinkKind(name: "stdout") { setting, diagnostics in
+        var reader = SettingReader(setting, what: "sink.stdout")
+        // Says that readers know revised rows; what is written stays the same.
+        _ = reader.bool("upsert")
+        diagnostics += reader.finish()
+        return { (_: RunContext) throws(ConnectorError) -> any Sink in StdoutSink() }
+    }
     /// `null`: counts the rows and forgets them.
-    public static let null = simple("null") { NullSink() }
-
-    private static func simple(
-        _ name: String, _ make: @escaping @Sendable () -> any Sink
-    ) -> SinkKind {
-        SinkKind(name: name) { setting, diagnostics in
-            diagnostics += SettingReader(setting, what: "sink.\(name)").finish()
-            return { (_: RunContext) throws(ConnectorError) -> any Sink in make() }
-        }
+    public static let null = SinkKind(name: "null", isAppendOnly: false) { setting, diagnostics in
+        diagnostics += SettingReader(setting, what: "sink.null").finish()
+        return { (_: RunContext) throws(ConnectorError) -> any Sink in NullSink() }
     }
 }

@@ -7,8 +7,8 @@ public struct Definition: Sendable {
     public var name = "pipeline"
     /// Where it lives; relative paths start here.
     public var folder: String
-    /// The source's name, its opener, and its place.
-    public var source: SourceDefinition?
+    /// Where records come from; several have names of their own.
+    public var sources: [SourceDefinition] = []
     /// The field whose value chooses the partition.
     public var key: String?
     /// How many partitions there are.
@@ -23,7 +23,7 @@ public struct Definition: Sendable {
     public var limits = Limits()
     /// When outputs become visible.
     public var commit = Commit()
-    /// The time that records carry; checked and kept, no stage of this version works by time.
+    /// The time that records carry; mandatory when there are windows.
     public var time: TimeDefinition?
     /// How often an output may arrive; checked and kept.
     public var delivery = Delivery.exactlyOnce
@@ -31,6 +31,12 @@ public struct Definition: Sendable {
     public var checkpointNanoseconds: Int64 = 300_000_000_000
     /// How rules are replaced while the stream runs; checked and kept.
     public var reload: ReloadDefinition?
+
+    /// The first source; setting it leaves no other.
+    public var source: SourceDefinition? {
+        get { sources.first }
+        set { sources = newValue.map { [$0] } ?? [] }
+    }
 }
 
 /// What scripts and records may take.
@@ -104,6 +110,8 @@ public enum StageWork: Sendable {
     case files(schema: FileReference?, rule: FileReference?)
     /// A closure of the program that embeds the engine.
     case native(NativeStage)
+    /// Windows over records.
+    case aggregate(AggregateStage)
 }
 
 /// A file that `pipeline.yaml` names.
@@ -112,6 +120,12 @@ public struct FileReference: Sendable {
     public var path: String
     /// Where it is named.
     public var location: Location
+
+    /// Creates a reference.
+    public init(path: String, location: Location) {
+        self.path = path
+        self.location = location
+    }
 }
 
 /// One stage.
@@ -154,17 +168,20 @@ public struct SinkDefinition: Sendable {
     public var from: Origin
     /// Where `from` stands.
     public var fromLocation: Location
+    /// True when a row that was written stays, so that rows must not be revised later.
+    public var isAppendOnly: Bool
     /// Opens it.
     public var open: @Sendable (RunContext) throws(ConnectorError) -> any Sink
 
     /// Creates a sink.
     public init(
-        name: String, from: Origin, fromLocation: Location,
+        name: String, from: Origin, fromLocation: Location, isAppendOnly: Bool = true,
         open: @escaping @Sendable (RunContext) throws(ConnectorError) -> any Sink
     ) {
         self.name = name
         self.from = from
         self.fromLocation = fromLocation
+        self.isAppendOnly = isAppendOnly
         self.open = open
     }
 }

@@ -1,5 +1,6 @@
 internal import Glibc
 public import Stages
+internal import Windowing
 
 /// Several findings that keep a pipeline from being read.
 public struct DiagnosticList: Error, Sendable {
@@ -46,7 +47,8 @@ public func readDefinition(
     guard let root = yaml.read(text) else { throw DiagnosticList(ordered: yaml.findings) }
     var substitution = Substitution(environment: environment)
     let settings = substitution.apply(to: root)
-    var reader = DefinitionReader(folder: folder, catalogue: catalogue)
+    var reader = DefinitionReader(
+        folder: folder, environment: environment, catalogue: catalogue)
     reader.read(settings)
     let findings = yaml.findings + substitution.findings + reader.findings
     guard findings.isEmpty else { throw DiagnosticList(ordered: findings) }
@@ -79,6 +81,7 @@ func isName(_ text: String, others: Set<UInt8> = [0x2D]) -> Bool {
 /// Turns settings into a definition, section by section.
 struct DefinitionReader {
     let catalogue: Catalogue
+    let environment: [String: String]
     var definition: Definition
     var findings: [Diagnostic] = []
     var sinkPaths: Set<String> = []
@@ -86,8 +89,15 @@ struct DefinitionReader {
     var declaredLookups: [String] = []
     /// All names of stages, so that a `from` can be told that its stage comes later.
     var stageNames: [String] = []
+    /// The names under `sources`, also of those that are wrong in themselves.
+    var sourceNames: [String] = []
+    /// True when there is a section `time`, also when it is wrong in itself.
+    var hasTime = false
+    /// The time zones that were read, by name.
+    var zones: [String: TimeZoneRules] = [:]
 
-    init(folder: String, catalogue: Catalogue) {
+    init(folder: String, environment: [String: String], catalogue: Catalogue) {
+        self.environment = environment
         self.catalogue = catalogue
         definition = Definition(folder: folder)
     }
@@ -97,10 +107,12 @@ struct DefinitionReader {
         definition.name = reader.string("name") ?? "pipeline"
         definition.key = reader.string("key")
         definition.partitions = reader.integer("partitions", in: 1...32768) ?? 16
+        hasTime = reader.isPresent("time")
         readSource(&reader)
         readLookups(reader.setting("lookups"))
         readStages(reader.setting("stages"))
         readSinks(reader.setting("sinks"), in: &reader)
+        checkRevisions()
         readLimits(reader.setting("limits"))
         readCommit(reader.setting("commit"))
         readEngineSettings(&reader)
@@ -122,17 +134,18 @@ struct DefinitionReader {
             if several != nil { reader.reportKey("sources", "give source or sources, not both") }
             readSource(single, name: "source")
         } else if let several {
-            guard case .mapping(let entries) = several.content, let first = entries.first else {
-                findings.append(Diagnostic(at: several.location, "\"sources\" must map names"))
-                return
-            }
-            if entries.count > 1 {
+            guard case .mapping(let entries) = several.content, !entries.isEmpty else {
                 findings.append(
                     Diagnostic(
-                        at: entries[1].location, "several sources are not in this version yet"))
+                        at: several.location,
+                        "\"sources\" must map names to sources, such as {events: {file: …}}"))
+                return
             }
-            checkName(first.key, at: first.location)
-            readSource(first.value, name: first.key)
+            sourceNames = entries.map(\.key)
+            for entry in entries {
+                checkName(entry.key, at: entry.location)
+                readSource(entry.value, name: entry.key)
+            }
         } else {
             reader.require("source")
         }
@@ -144,7 +157,8 @@ struct DefinitionReader {
             let kind = catalogue.sources.first(where: { $0.name == entry.key })
         else { return }
         if let open = kind.configure(entry.value, &findings) {
-            definition.source = SourceDefinition(name: name, location: entry.location, open: open)
+            definition.sources.append(
+                SourceDefinition(name: name, location: entry.location, open: open))
         }
     }
 

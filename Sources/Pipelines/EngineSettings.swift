@@ -1,17 +1,5 @@
 internal import Stages
 
-/// The time that records carry.
-public struct TimeDefinition: Sendable, Hashable {
-    /// The field that holds it.
-    public var field: String
-    /// How late a record may come after a newer one, in nanoseconds.
-    public var outOfOrdernessNanoseconds: Int64 = 0
-    /// After how much silence a source no longer holds the time back, in nanoseconds.
-    public var idleNanoseconds: Int64?
-    /// How far ahead of the clock a record may be, in nanoseconds.
-    public var maxFutureSkewNanoseconds: Int64?
-}
-
 /// How often one output may arrive.
 public enum Delivery: String, Sendable, Hashable, CaseIterable {
     /// Once, also over kills and restarts.
@@ -51,18 +39,6 @@ extension DefinitionReader {
         }
         if let setting = root.setting("time") { readTime(setting) }
         if let setting = root.setting("reload") { readReload(setting) }
-    }
-
-    private mutating func readTime(_ setting: Setting) {
-        var reader = SettingReader(setting, what: "time")
-        reader.require("field")
-        var time = TimeDefinition(field: reader.string("field") ?? "")
-        time.outOfOrdernessNanoseconds =
-            reader.nanoseconds("out_of_orderness", allowsZero: true) ?? 0
-        time.idleNanoseconds = reader.nanoseconds("idle_after")
-        time.maxFutureSkewNanoseconds = reader.nanoseconds("max_future_skew")
-        definition.time = time
-        findings += reader.finish()
     }
 
     private mutating func readReload(_ setting: Setting) {

@@ -27,6 +27,9 @@ struct LookupFile {
         guard let header = parser.next() else {
             throw fail(1, "the file is empty; its first row must name the columns")
         }
+        guard String(validating: bytes[header.bytes], as: UTF8.self) != nil else {
+            throw fail(header.line, "not valid UTF-8")
+        }
         let columns = header.cells.map { String(decoding: $0, as: UTF8.self) }
         guard let key = columns.firstIndex(of: definition.key) else {
             let hint = suggestion(for: definition.key, among: columns)
@@ -37,6 +40,9 @@ struct LookupFile {
             guard row.cells.count == columns.count else {
                 throw fail(
                     row.line, "row has \(row.cells.count) cells, the header has \(columns.count)")
+            }
+            guard String(validating: bytes[row.bytes], as: UTF8.self) != nil else {
+                throw fail(row.line, "not valid UTF-8")
             }
             builder.beginRow(key: row.cells[key])
             for (index, cell) in row.cells.enumerated() {

@@ -21,7 +21,9 @@ public func lintPipeline(
     var findings: [Diagnostic] = []
     var checked: Set<String> = []
     func check(_ path: String, needs function: String?) {
-        guard checked.insert(path).inserted, let text = plan.ruleSet.bytes(of: path) else { return }
+        guard checked.insert(path).inserted,
+            let text = plan.ruleSet.bytes(of: path) ?? readFile(resolve(path, in: folder))
+        else { return }
         let lint = RuleLint(file: path, text: text)
         for finding in lint.check(
             needs: function, suggest: { suggestion(for: $0, among: $1) })
@@ -34,7 +36,13 @@ public func lintPipeline(
         }
     }
     for stage in definition.stages {
-        if case .files(_, .some(let rule)) = stage.work { check(rule.path, needs: "process") }
+        switch stage.work {
+        case .files(_, let rule): if let rule { check(rule.path, needs: "process") }
+        // They return a table of functions, so there is none that must be global.
+        case .aggregate(let aggregate):
+            for file in aggregate.userFiles { check(file.path, needs: nil) }
+        case .native: break
+        }
     }
     for module in plan.modules { check(module.path, needs: nil) }
     findings += unreachable(definition, plan)

@@ -10,6 +10,8 @@ public struct RunOptions: Sendable {
     public var once = false
     /// Threads that run rules.
     public var workers = 1
+    /// Close all windows also when the run is stopped, not only at the end of the input.
+    public var drain = false
     /// Files that replace the source's path.
     public var inputs: [String] = []
 
@@ -25,12 +27,25 @@ public struct RunOptions: Sendable {
 public final class PipelineRun: Sendable {
     struct Work: Sendable {
         var batch: Batch
-        var partitions: [UInt16] = []
+        var scan = RecordScan()
+        /// The newest time of the slowest other source, if there are others.
+        var floor: Int64?
+        /// The watermark behind this batch, when the reader has found it.
+        var watermark: Int64?
+    }
+
+    /// What a batch becomes: rows for each sink and rows for each aggregate stage.
+    struct Outputs: Sendable {
+        var sinks: [OutputBuffer]
+        var rows: [RowBuffer]
     }
 
     struct Finished: Sendable {
         var batch: Batch
-        var outputs: [OutputBuffer]
+        var outputs: Outputs
+        var watermark: Int64?
+        /// What a worker gave when there were no more batches.
+        var isClosing = false
     }
 
     /// What a thread says once it can work, or cannot.
@@ -44,6 +59,7 @@ public final class PipelineRun: Sendable {
         var counts = RuleCounts()
         var delivered: [Int] = []
         var threads = 0
+        var windows = WindowCounts()
     }
 
     static let batchLimit = 256 << 10
@@ -53,7 +69,7 @@ public final class PipelineRun: Sendable {
     let lookups: LookupTables
     let log = RuleLog()
     let pool: Channel<Batch>
-    let outputPool: Channel<[OutputBuffer]>
+    let outputPool: Channel<Outputs>
     let finished: Channel<Finished>
     let workerCount: Int
     let work: [Channel<Work>]
@@ -65,6 +81,8 @@ public final class PipelineRun: Sendable {
     let deadCount = Atomic<Int>(0)
     let workersLeft: Atomic<Int>
     let usesState = Atomic<Bool>(false)
+    /// The sources have no more records, which a stop does not mean.
+    let hasEnded = Atomic<Bool>(false)
     private let done = Channel<Void>(capacity: 1)
     private let startedAt: UInt64
 
@@ -81,7 +99,8 @@ public final class PipelineRun: Sendable {
         self.options = options
         startedAt = monotonicNanoseconds()
         lookups = try LookupTables(plan)
-        workerCount = options.workers
+        // An aggregate in Lua may let its record fail, so it has to run where the record does.
+        workerCount = plan.definition.hasAggregatesInLua ? 1 : options.workers
         let inFlight = workerCount * 2 + 2
         pool = Channel(capacity: inFlight)
         outputPool = Channel(capacity: inFlight * workerCount)
@@ -106,11 +125,12 @@ public final class PipelineRun: Sendable {
     public func wait() -> Result<Summary, PipelineError> {
         _ = done.receive()
         log.finish()
-        let end = shared.withLock { ($0.failure, $0.counts, $0.delivered) }
+        let end = shared.withLock { ($0.failure, $0.counts, $0.delivered, $0.windows) }
         if let failure = end.0 { return .failure(failure) }
         var summary = Summary()
         summary.name = plan.definition.name
         summary.counts = end.1
+        summary.windows = end.3
         summary.read = end.1.read
         summary.delivered = zip(plan.definition.sinks, end.2).map { ($0.name, $1) }
         summary.seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
@@ -133,6 +153,11 @@ public final class PipelineRun: Sendable {
     func failWhenDrained(_ error: PipelineError) {
         shared.withLock { if $0.failure == nil { $0.failure = error } }
         stopRequested.store(true, ordering: .relaxed)
+    }
+
+    /// Every worker sees every batch, and takes the records of its partitions.
+    var isShared: Bool {
+        usesState.load(ordering: .relaxed) && workerCount > 1 && plan.definition.key != nil
     }
 
     var hasFailed: Bool { shared.withLock { $0.failure != nil } }
@@ -222,8 +247,13 @@ public final class PipelineRun: Sendable {
         for _ in 0..<(inFlight * workerCount) { outputPool.send(makeOutputs()) }
     }
 
-    /// One empty buffer per sink.
-    func makeOutputs() -> [OutputBuffer] { plan.definition.sinks.map { _ in OutputBuffer() } }
+    /// One empty buffer per sink, and one per aggregate stage.
+    func makeOutputs() -> Outputs {
+        let rows = plan.definition.stages.compactMap { stage in
+            if case .aggregate = stage.work { RowBuffer() } else { nil }
+        }
+        return Outputs(sinks: plan.definition.sinks.map { _ in OutputBuffer() }, rows: rows)
+    }
 
     private func awaitStartup(_ count: Int) throws(PipelineError) {
         var failure: PipelineError?

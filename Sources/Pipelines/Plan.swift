@@ -1,5 +1,6 @@
 public import Scripting
 internal import Stages
+internal import Windowing
 
 /// Everything that workers need, read and checked before the first record; shared by all threads.
 public struct Plan: Sendable {
@@ -27,6 +28,9 @@ public struct Plan: Sendable {
             return bytes
         }
         for stage in definition.stages {
+            if case .aggregate(let aggregate) = stage.work {
+                for file in aggregate.userFiles { _ = add(file) }
+            }
             guard case .files(let schema, let rule) = stage.work else { continue }
             if let rule { _ = add(rule) }
             if let schema, schemas[schema.path] == nil, let text = add(schema) {
@@ -85,6 +89,7 @@ public struct Plan: Sendable {
         options.stateMemory = definition.limits.stateMemory
         options.key = definition.key
         options.partitions = definition.partitions
+        options.time = definition.time?.ruleTime
         options.ruleSet = ruleSet.version
         options.log = log
         var vm = try RuleVM(options)
@@ -114,10 +119,32 @@ public struct Plan: Sendable {
                 RuleSet.File(path: $0.path, bytes: ruleSet.bytes(of: $0.path) ?? [])
             }
         case .native(let closure): unsafe native = closure
+        case .aggregate: break
         }
-        _ = unsafe vm.addStage(
+        let index = unsafe vm.addStage(
             name: stage.name, schema: schema, script: script, native: native,
             budgetNanoseconds: stage.budgetNanoseconds)
+        if case .aggregate(let aggregate) = stage.work { add(aggregate, at: index, to: &vm) }
+    }
+
+    private func add(_ aggregate: AggregateStage, at stage: Int, to vm: inout RuleVM) {
+        var hook: WindowHook?
+        for (place, file) in aggregate.userFiles.enumerated() {
+            let script = RuleSet.File(
+                path: file.path, bytes: ruleSet.bytes(of: file.path) ?? [])
+            let index = vm.addUserAggregate(stage: stage, file: script)
+            if place == 0 { hook = WindowHook(LuaAggregates(vm.aggregateCaller, first: index)) }
+        }
+        let late = Origin.stage(stage, output: "late")
+        let isLateTaken =
+            definition.stages.contains { $0.from == late }
+            || definition.sinks.contains { $0.from == late }
+        _ = vm.addAggregate(
+            stage: stage, keys: aggregate.definition.keys,
+            columns: aggregate.definition.columns.map {
+                RuleColumn(
+                    field: $0.field, requirement: $0.requirement.rawValue, needsText: $0.needsText)
+            }, needsRecord: isLateTaken || hook != nil, hook: hook)
     }
 
     private func wire(_ origin: Origin) -> RuleWire {

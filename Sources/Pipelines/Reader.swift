@@ -9,70 +9,75 @@ struct Reader {
     let context: RunContext
 
     func main() {
-        guard let source = run.plan.definition.source else {
-            run.startup.send(
-                .failed(PipelineError(exitCode: 2, "the pipeline has no source")))
-            return
-        }
-        do {
-            let opened = try source.open(context)
-            let partitioner = try makePartitioner()
+        do throws(PipelineError) {
+            let sources = try SourceSet(run.plan.definition, context)
+            let scanner = try makeScanner()
             run.startup.send(.ready)
-            read(opened, partitioner)
-        } catch let error as ConnectorError {
-            run.startup.send(.failed(PipelineError(exitCode: 1, "error: \(error.description)")))
+            read(sources, scanner)
         } catch {
-            run.startup.send(.failed(PipelineError(exitCode: 2, "error: \(error)")))
+            run.startup.send(.failed(error))
         }
         for channel in run.work { channel.close() }
     }
 
-    /// With state and several workers, the reader decides which worker a record belongs to.
-    private func makePartitioner() throws(RuleError) -> Partitioner? {
-        let isNeeded = run.usesState.load(ordering: .relaxed) && run.workerCount > 1
-        guard isNeeded, run.plan.definition.key != nil else { return nil }
-        return try Partitioner(run.plan)
+    /// With state and several workers, the reader decides which worker a record belongs to; the
+    /// time that a record meets is decided here as well.
+    private func makeScanner() throws(PipelineError) -> Scanner? {
+        let isShared = run.isShared
+        guard isShared || run.plan.definition.time != nil else { return nil }
+        do {
+            return try Scanner(run.plan, partitions: isShared)
+        } catch {
+            throw PipelineError(exitCode: 2, "error: \(error)")
+        }
     }
 
-    private func read(_ source: any Source, _ partitioner: Partitioner?) {
+    private func read(_ sources: SourceSet, _ scanner: Scanner?) {
         var sequence: UInt64 = 0
         while !run.stopRequested.load(ordering: .relaxed), let batch = run.pool.receive() {
             batch.removeAll()
             let outcome: SourceOutcome
             do {
-                outcome = try source.read(
+                outcome = try sources.read(
                     into: batch, limit: PipelineRun.batchLimit, milliseconds: 100)
             } catch {
                 run.failWhenDrained(PipelineError(exitCode: 1, error.description))
                 return
             }
             switch outcome {
-            case .end: return
+            case .end:
+                run.hasEnded.store(true, ordering: .releasing)
+                return
             case .nothingYet: run.pool.send(batch)
             case .records:
                 batch.sequence = sequence
-                if let partitioner {
-                    let partitions = partitioner.partitions(of: batch)
-                    for channel in run.work {
-                        channel.send(PipelineRun.Work(batch: batch, partitions: partitions))
-                    }
-                } else {
-                    // State without a key is one partition, so one worker has it all.
-                    run.work[0].send(PipelineRun.Work(batch: batch))
-                }
+                var work = PipelineRun.Work(batch: batch, floor: sources.floor(batch.sourceIndex))
+                if let scanner { scanner.scan(&work, sources) }
+                // State without a key is one partition, so one worker has it all.
+                for channel in run.isShared ? run.work : [run.work[0]] { channel.send(work) }
                 sequence += 1
             }
         }
     }
 }
 
-/// Computes partitions with a VM of the reader's own.
-final class Partitioner {
+/// Finds partitions and times with a VM of the reader's own.
+final class Scanner {
     private var vm: RuleVM
+    private let findsPartitions: Bool
+    private let findsTimes: Bool
 
-    init(_ plan: Plan) throws(RuleError) {
+    init(_ plan: Plan, partitions: Bool) throws(RuleError) {
         vm = try plan.makeVM(log: nil)
+        findsPartitions = partitions
+        findsTimes = plan.definition.time != nil
     }
 
-    func partitions(of batch: Batch) -> [UInt16] { vm.partitions(of: batch) }
+    func scan(_ work: inout PipelineRun.Work, _ sources: SourceSet) {
+        let index = work.batch.sourceIndex
+        work.scan = vm.scan(
+            work.batch, partitions: findsPartitions, times: findsTimes, floor: work.floor)
+        work.watermark = vm.watermark
+        if let newest = vm.newestTime(ofSource: index) { sources.note(newest, of: index) }
+    }
 }

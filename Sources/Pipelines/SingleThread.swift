@@ -19,11 +19,12 @@ struct SingleThread {
             var worker = try Worker(run: run, index: 0).start()
             guard let sinks = opened.receive()?.sinks else { return }
             let delivery = SinkWriter(run: run, sinks: sinks)
-            guard let source = openSource() else { return }
+            let aggregation = Aggregation(run.plan, worker.vm)
+            guard let sources = openSources() else { return }
             var failure: PipelineError?
             delivery.whole { () throws(ConnectorError) in
                 do {
-                    try process(source, &worker, delivery)
+                    try process(sources, &worker, aggregation, delivery)
                 } catch let error as ConnectorError {
                     throw error
                 } catch {
@@ -32,29 +33,30 @@ struct SingleThread {
                 if let failure { run.fail(failure) }
             }
             let counts = worker.vm.counts
-            run.shared.withLock { $0.counts.add(counts) }
+            let windows = aggregation.counts
+            run.shared.withLock {
+                $0.counts.add(counts)
+                $0.windows = windows
+            }
         } catch {
             run.startup.send(.failed(PipelineError(exitCode: 2, "error: \(error)")))
         }
     }
 
-    private func openSource() -> (any Source)? {
-        guard let kind = run.plan.definition.source else {
-            run.startup.send(.failed(PipelineError(exitCode: 2, "the pipeline has no source")))
-            return nil
-        }
+    private func openSources() -> SourceSet? {
         do {
-            let source = try kind.open(context)
+            let sources = try SourceSet(run.plan.definition, context)
             run.startup.send(.ready)
-            return source
+            return sources
         } catch {
-            run.startup.send(.failed(PipelineError(exitCode: 1, "error: \(error.description)")))
+            run.startup.send(.failed(error))
             return nil
         }
     }
 
     private func process(
-        _ source: any Source, _ worker: inout LoadedWorker, _ delivery: SinkWriter
+        _ sources: SourceSet, _ worker: inout LoadedWorker, _ aggregation: Aggregation,
+        _ delivery: SinkWriter
     ) throws {
         let batch = Batch()
         let outputs = run.makeOutputs()
@@ -64,23 +66,49 @@ struct SingleThread {
             let outcome: SourceOutcome
             do {
                 // What was written becomes visible before we wait for more.
-                outcome = try source.read(
+                outcome = try sources.read(
                     into: batch, limit: PipelineRun.batchLimit, milliseconds: isFlushed ? 100 : 0)
             } catch {
                 run.failWhenDrained(PipelineError(exitCode: 1, error.description))
                 return try delivery.flush()
             }
             switch outcome {
-            case .end: return
+            case .end:
+                return try close(&worker, aggregation, outputs, delivery)
             case .nothingYet:
                 if !isFlushed { try delivery.flush() }
                 isFlushed = true
             case .records:
-                try worker.run(PipelineRun.Work(batch: batch), into: outputs)
-                try delivery.write(outputs)
+                let work = PipelineRun.Work(batch: batch, floor: sources.floor(batch.sourceIndex))
+                try worker.run(work, into: outputs)
+                if let newest = worker.vm.newestTime(ofSource: batch.sourceIndex) {
+                    sources.note(newest, of: batch.sourceIndex)
+                }
+                if !aggregation.isEmpty {
+                    try aggregation.run(
+                        [outputs.rows], watermark: worker.vm.watermark, vm: &worker.vm,
+                        outputs: outputs.sinks)
+                    worker.count()
+                }
+                try delivery.write(outputs.sinks)
                 isFlushed = false
             }
         }
+        if run.options.drain { try close(&worker, aggregation, outputs, delivery) }
+    }
+
+    /// The input has ended, so no window can get more.
+    private func close(
+        _ worker: inout LoadedWorker, _ aggregation: Aggregation, _ outputs: PipelineRun.Outputs,
+        _ delivery: SinkWriter
+    ) throws {
+        guard !aggregation.isEmpty || worker.vm.usesState else { return }
+        try worker.vm.advance(to: Int64.max, into: outputs.sinks, rows: outputs.rows)
+        try aggregation.run(
+            [outputs.rows], watermark: nil, vm: &worker.vm, outputs: outputs.sinks)
+        try aggregation.finish(vm: &worker.vm, outputs: outputs.sinks)
+        worker.count()
+        try delivery.write(outputs.sinks)
     }
 }
 

@@ -2,7 +2,7 @@ internal import Stages
 
 /// The sections `stages` and `sinks`.
 extension DefinitionReader {
-    private static let kinds = ["validate", "transform", "enrich", "route"]
+    private static let kinds = ["validate", "transform", "enrich", "route", "aggregate"]
 
     mutating func readStages(_ setting: Setting?) {
         guard let setting else { return }
@@ -37,9 +37,6 @@ extension DefinitionReader {
         if budget > 60_000_000_000 { reader.report("budget", "\"budget\" can be 60s at most") }
         let lookups = readLookupNames(&reader)
         let work = readWork(&reader)
-        if reader.setting("aggregate") != nil {
-            reader.reportKey("aggregate", "\"aggregate\" is not in this version yet")
-        }
         findings += reader.finish()
         definition.stages.append(
             StageDefinition(
@@ -69,6 +66,9 @@ extension DefinitionReader {
         if definition.stages.contains(where: { $0.name == name }) {
             findings.append(Diagnostic(at: location, "there is already a stage \"\(name)\""))
         }
+        if sourceNames.contains(name) {
+            findings.append(Diagnostic(at: location, "there is already a source \"\(name)\""))
+        }
     }
 
     private mutating func readWork(_ reader: inout SettingReader) -> StageWork {
@@ -76,7 +76,7 @@ extension DefinitionReader {
         if present.count > 1 {
             reader.reportKey(present[1], "a stage has one of \(Self.kinds.joined(separator: ", "))")
         }
-        if present.isEmpty, !reader.isPresent("aggregate") {
+        if present.isEmpty {
             // An unknown key is reported by itself, and most probably was meant to be the work.
             let usual = ["name", "from", "budget", "lookups"]
             if !reader.keys.contains(where: { !usual.contains($0) }) {
@@ -91,6 +91,8 @@ extension DefinitionReader {
             guard let value = reader.setting(kind) else { continue }
             if kind == "validate" {
                 work = readValidate(value)
+            } else if kind == "aggregate" {
+                work = readAggregate(value)
             } else if let path = reader.string(kind) {
                 checkFile(path, at: value.location)
                 work = .files(
@@ -134,7 +136,11 @@ extension DefinitionReader {
             return .source
         }
         if let stage = definition.stages.firstIndex(where: { $0.name == parts[0] }) {
-            return .stage(stage, output: parts.count > 1 ? parts[1] : nil)
+            let output = parts.count > 1 ? parts[1] : nil
+            if let output, let problem = definition.stages[stage].problem(ofOutput: output) {
+                reader.report("from", problem)
+            }
+            return .stage(stage, output: output)
         }
         reader.report("from", unknownOrigin(parts[0]))
         return .source
@@ -183,7 +189,8 @@ extension DefinitionReader {
         if let open = kind.configure(entry.value, &findings) {
             definition.sinks.append(
                 SinkDefinition(
-                    name: name, from: from, fromLocation: reader.location(of: "from"), open: open))
+                    name: name, from: from, fromLocation: reader.location(of: "from"),
+                    isAppendOnly: kind.isAppendOnly && !Self.isUpsert(entry.value), open: open))
         }
     }
 

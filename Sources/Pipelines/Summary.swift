@@ -12,6 +12,8 @@ public struct Summary: Sendable {
     public var delivered: [(sink: String, rows: Int)] = []
     /// What the rules counted.
     public var counts = RuleCounts()
+    /// What the windows did.
+    public var windows = WindowCounts()
     /// From start to end.
     public var seconds = 0.0
     /// CPU of all threads.
@@ -29,7 +31,15 @@ public struct Summary: Sendable {
             (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000 + usage.ru_utime.tv_usec
             + usage.ru_stime.tv_usec
         cpuSeconds = Double(micros) / 1e6
-        peakMemoryBytes = usage.ru_maxrss * 1024
+        peakMemoryBytes = Self.ownPeak() ?? usage.ru_maxrss * 1024
+    }
+
+    /// The system's `ru_maxrss` also covers the process that started this one, before the exec.
+    private static func ownPeak() -> Int? {
+        let status = String(decoding: readFile("/proc/self/status") ?? [], as: UTF8.self)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        let digits = line?.drop { !$0.isNumber }.prefix { $0.isNumber }
+        return digits.flatMap { Int($0) }.map { $0 * 1024 }
     }
 
     /// The summary as JSON.
@@ -50,16 +60,37 @@ public struct Summary: Sendable {
             Field("delivered", .object(delivered.map { Field($0.sink, .integer(Int64($0.rows))) })),
             Field("dropped", object(counts.dropped)),
             Field("dead_letters", .integer(Int64(counts.deadLetters))),
-            Field("dead_letters_by_stage", object(counts.deadByStage)), Field("late", .integer(0)),
+            Field("dead_letters_by_stage", object(counts.deadByStage)),
+            Field("late", .integer(Int64(windows.late.values.reduce(0, +)))),
+            Field("late_by_stage", object(windows.late)),
+            Field("aggregated", object(windows.taken)),
+            Field("window_rows", object(windows.rows)),
             Field("metrics", .object(metrics)),
-            Field("state_keys", .integer(Int64(counts.stateKeys))),
-            Field("state_bytes", .integer(Int64(counts.stateBytes))),
+            Field("state_keys", .integer(Int64(counts.stateKeys + windows.keys))),
+            Field("state_bytes", .integer(Int64(counts.stateBytes + windows.bytes))),
             Field("seconds", .number((seconds * 1000).rounded() / 1000)),
             Field("cpu_seconds", .number((cpuSeconds * 1000).rounded() / 1000)),
             Field("peak_memory_bytes", .integer(Int64(peakMemoryBytes))),
         ]
         return String(decoding: Value.object(fields).json, as: UTF8.self)
     }
+}
+
+/// What the aggregate stages of a run have done, by the name of the stage.
+public struct WindowCounts: Sendable {
+    /// Records that came after all their windows had fired.
+    public var late: [String: Int] = [:]
+    /// Records that were added to windows.
+    public var taken: [String: Int] = [:]
+    /// Rows that windows gave.
+    public var rows: [String: Int] = [:]
+    /// Entries that windows still hold.
+    public var keys = 0
+    /// Bytes that they take.
+    public var bytes = 0
+
+    /// Creates zero counts.
+    public init() {}
 }
 
 extension RuleCounts {

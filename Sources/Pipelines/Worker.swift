@@ -17,8 +17,11 @@ struct Worker {
             while let item = work.receive() {
                 guard let outputs = run.outputPool.receive() else { break }
                 try worker.run(item, into: outputs)
-                run.finished.send(PipelineRun.Finished(batch: item.batch, outputs: outputs))
+                run.finished.send(
+                    PipelineRun.Finished(
+                        batch: item.batch, outputs: outputs, watermark: item.watermark))
             }
+            try close(&worker)
             let counts = worker.vm.counts
             run.shared.withLock { $0.counts.add(counts) }
         } catch {
@@ -31,6 +34,15 @@ struct Worker {
         }
     }
 
+    /// The input has ended: timers of rules fire, and their rows follow all others.
+    private func close(_ worker: inout LoadedWorker) throws(RuleError) {
+        let isOver = run.hasEnded.load(ordering: .acquiring) || run.options.drain
+        guard isOver, worker.vm.usesState, let outputs = run.outputPool.receive() else { return }
+        try worker.vm.advance(to: Int64.max, into: outputs.sinks, rows: outputs.rows)
+        run.finished.send(
+            PipelineRun.Finished(batch: Batch(), outputs: outputs, watermark: nil, isClosing: true))
+    }
+
     /// Makes and loads the VM of the calling thread.
     func start() throws(RuleError) -> LoadedWorker {
         let log = run.log
@@ -38,6 +50,7 @@ struct Worker {
         let version = run.lookups.version
         for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
         try vm.load()
+        try run.plan.checkAggregates(vm)
         if vm.usesState { run.usesState.store(true, ordering: .relaxed) }
         run.startup.send(.ready)
         return LoadedWorker(run: run, index: index, vm: vm, lookupVersion: version)
@@ -60,14 +73,21 @@ struct LoadedWorker: ~Copyable {
     }
 
     /// Runs one batch through all stages; rows are appended to `outputs`.
-    mutating func run(_ item: PipelineRun.Work, into outputs: [OutputBuffer]) throws(RuleError) {
+    mutating func run(
+        _ item: PipelineRun.Work, into outputs: PipelineRun.Outputs
+    ) throws(RuleError) {
         if run.lookups.version != lookupVersion {
             lookupVersion = run.lookups.version
             for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
         }
         try vm.run(
-            item.batch, into: outputs, partitions: item.partitions, worker: index,
-            workers: run.workerCount)
+            item.batch, into: outputs.sinks, rows: outputs.rows, scan: item.scan, worker: index,
+            workers: run.workerCount, floor: item.floor)
+        count()
+    }
+
+    /// Shows the others how far this worker is.
+    mutating func count() {
         let totals = vm.totals
         run.readCount.add(totals.read - counted.read, ordering: .relaxed)
         run.deadCount.add(totals.deadLetters - counted.deadLetters, ordering: .relaxed)

@@ -41,6 +41,8 @@ public final class Batch: @unchecked Sendable {  // Protected by that hand-over.
     public var entries: ContiguousArray<Entry> = []
     /// The name of the source in `pipeline.yaml`.
     public var source = ""
+    /// Which of the pipeline's sources that is, counted from 0.
+    public var sourceIndex = 0
     /// What is being read, as a person would name it.
     public var file = ""
     /// Where `bytes` begin in the source, for JSON lines.

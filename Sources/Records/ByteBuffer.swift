@@ -57,6 +57,11 @@ public struct ByteBuffer: ~Copyable {
         for byte in bytes { append(byte) }
     }
 
+    /// Adds the bytes of another buffer.
+    public mutating func append(copyOf other: borrowing ByteBuffer) {
+        unsafe append(UnsafeRawBufferPointer(start: other.base, count: other.count))
+    }
+
     /// Lets `fill` write up to `limit` bytes at the end; it returns how many it wrote.
     public mutating func appendUnsafely<Failure: Error>(
         limit: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int

@@ -1,4 +1,5 @@
 internal import CScripting
+public import Records
 
 /// Rows for one sink, filled by a worker and emptied by the thread that writes.
 @safe
@@ -22,6 +23,13 @@ public final class OutputBuffer: @unchecked Sendable {  // One owner at a time, 
     ) throws(Failure) -> Result {
         try unsafe body(
             UnsafeRawBufferPointer(start: tw_buffer_bytes(buffer), count: tw_buffer_length(buffer)))
+    }
+
+    /// Adds finished lines.
+    public func append(_ lines: borrowing ByteBuffer, rows: Int) {
+        unsafe lines.withUnsafeBytes {
+            unsafe tw_buffer_append(buffer, $0.baseAddress, $0.count, UInt64(rows))
+        }
     }
 
     /// Forgets the rows; memory beyond `keep` bytes is given back.

@@ -45,6 +45,15 @@ public enum RuleAPI {
             | a list of records | these records instead of the one |
             | `reject(reason [, field])`, or any error | a dead letter with the original bytes |
 
+            ## Timers
+
+            A file that calls `state:timer` also defines `function on_timer(name, at, meta)`. It \
+            is called when event time has passed `at`, in the order of time and name, in the stage \
+            and partition that set the timer. It may use `state`, `emit` records and set timers \
+            later than `at`, and returns nothing. An error makes one dead letter, and nothing \
+            remains of what it did; the timer is gone all the same. At the end of the input every \
+            timer fires; one that sets itself anew then stays for the next run.
+
             ## What meta tells
 
             `id`, `source`, `file`, `position`, `line`, `time`, `key`, `partition`, `stage`, \

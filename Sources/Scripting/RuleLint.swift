@@ -84,6 +84,8 @@ public struct RuleLint {
     ) -> [RuleFinding] {
         let allowed = Set(RuleAPI.entries.map(\.name).filter { !$0.contains(".") })
         let declared = Set(uses.filter { $0.isAssigned && $0.isAtTop }.map(\.name))
+        // A name that is assigned without being declared is one mistake, wherever it is read.
+        let assigned = Set(uses.filter(\.isAssigned).map(\.name))
         let candidates = (allowed.union(declared)).sorted()
         var found: [RuleFinding] = []
         func add(_ use: Use, _ message: String) {
@@ -97,7 +99,7 @@ public struct RuleLint {
                 add(use, "\"\(use.name)\" belongs to the engine and cannot be assigned")
             } else if use.isAssigned, !use.isAtTop, !declared.contains(use.name) {
                 add(use, "assignment to the undeclared global \"\(use.name)\"; write local")
-            } else if !use.isAssigned, !allowed.contains(use.name), !declared.contains(use.name),
+            } else if !use.isAssigned, !allowed.contains(use.name), !assigned.contains(use.name),
                 !Self.hooks.contains(use.name), use.name != "_ENV"
             {
                 add(use, undefined(use.name, suggest(use.name, candidates)))

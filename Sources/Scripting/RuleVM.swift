@@ -15,12 +15,16 @@ public struct RuleVMOptions: Sendable {
     public var key: String?
     /// How many partitions there are.
     public var partitions = 16
+    /// How records tell their event time; nil: they do not.
+    public var time: RuleTime?
     /// The version of the rule set.
     public var ruleSet = ""
     /// Re-run a failing record to tell the values at each line.
     public var trace = true
     /// A fixed clock in milliseconds since 1970, for tests; nil: the real one.
     public var now: Int64?
+    /// Note what `stateChanges` will tell.
+    public var tracksChanges = false
     /// Takes what rules log: stage and text.
     public var log: (@Sendable (String, String) -> Void)?
 
@@ -58,11 +62,12 @@ public typealias NativeStage = @Sendable (UnsafeRawBufferPointer) -> NativeVerdi
 /// One Lua state with all stages of a rule set; belongs to the thread that creates it.
 @safe
 public struct RuleVM: ~Copyable {
-    private let vm: OpaquePointer
+    let vm: OpaquePointer
     private let log: LogBox?
+    var hooks: [(stage: Int, box: HookBox)] = []
     private var boxes: [NativeBox] = []
     private var schemas: [Schema] = []
-    private var sinkCount = 0
+    private(set) var sinkCount = 0
 
     /// Creates an empty VM on the calling thread.
     public init(_ options: RuleVMOptions) throws(RuleError) {
@@ -73,6 +78,7 @@ public struct RuleVM: ~Copyable {
         unsafe config.state_memory = options.stateMemory
         unsafe config.partitions = UInt32(options.partitions)
         unsafe config.trace = options.trace
+        unsafe config.track_changes = options.tracksChanges
         unsafe config.now_milliseconds = options.now ?? 0
         log = options.log.map(LogBox.init)
         if let log {
@@ -89,13 +95,20 @@ public struct RuleVM: ~Copyable {
         var status = tw_status()
         let key = (options.key ?? "").utf8CString
         let ruleSet = options.ruleSet.utf8CString
-        let created = unsafe key.withUnsafeBufferPointer { keyBytes in
-            unsafe ruleSet.withUnsafeBufferPointer { versionBytes in
-                unsafe config.key = keyBytes.baseAddress
-                unsafe config.rule_set = versionBytes.baseAddress
-                return unsafe tw_vm_create(&config, &status)
+        func create() -> OpaquePointer? {
+            unsafe key.withUnsafeBufferPointer { keyBytes in
+                unsafe ruleSet.withUnsafeBufferPointer { versionBytes in
+                    unsafe config.key = keyBytes.baseAddress
+                    unsafe config.rule_set = versionBytes.baseAddress
+                    return unsafe tw_vm_create(&config, &status)
+                }
             }
         }
+        let created =
+            unsafe options.time?.withConfiguration { time in
+                unsafe config.time = unsafe time
+                return unsafe create()
+            } ?? (options.time == nil ? create() : nil)
         guard let created = unsafe created else { throw RuleError(status) }
         unsafe vm = created
     }
@@ -178,45 +191,61 @@ public struct RuleVM: ~Copyable {
     /// True when a rule mentions `state`, so that it matters which partition a record is in.
     public var usesState: Bool { unsafe tw_vm_uses_state(vm) }
 
-    /// Runs a batch; rows are appended to `outputs`, one per sink.
+    /// Runs a batch; rows are appended to `outputs` (one per sink) and `rows` (one per aggregate).
     ///
-    /// With `partitions`, only the records of this worker are processed.
+    /// With partitions in `scan`, only the records of this worker are processed. `floor` is the
+    /// newest time of the slowest other source, if there are others.
     public mutating func run(
-        _ batch: Batch, into outputs: [OutputBuffer], partitions: [UInt16] = [], worker: Int = 0,
-        workers: Int = 1
+        _ batch: Batch, into outputs: [OutputBuffer], rows: [RowBuffer] = [],
+        scan: RecordScan = RecordScan(), worker: Int = 0, workers: Int = 1, floor: Int64? = nil
     ) throws(RuleError) {
         precondition(outputs.count == sinkCount, "one output buffer per sink is needed")
         let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
+        let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
         let status = unsafe withBatch(batch) { pointer in
             unsafe pointer.pointee.worker = UInt16(worker)
             unsafe pointer.pointee.workers = UInt16(workers)
-            return unsafe partitions.withUnsafeBufferPointer { owners in
-                unsafe pointer.pointee.partitions = partitions.isEmpty ? nil : owners.baseAddress
-                return unsafe sinks.withUnsafeBufferPointer {
-                    unsafe tw_vm_run(vm, pointer, $0.baseAddress)
+            unsafe pointer.pointee.has_floor = floor != nil
+            unsafe pointer.pointee.floor = floor ?? 0
+            return unsafe withScan(scan, pointer) {
+                unsafe sinks.withUnsafeBufferPointer { sinks in
+                    unsafe targets.withUnsafeBufferPointer { targets in
+                        let rows = targets.isEmpty ? nil : targets.baseAddress
+                        return unsafe tw_vm_run(vm, pointer, sinks.baseAddress, rows)
+                    }
                 }
             }
         }
         guard status.code == 0 else { throw RuleError(status) }
     }
 
-    /// The partition of each record of a batch.
-    public mutating func partitions(of batch: Batch) -> [UInt16] {
-        unsafe withBatch(batch) { pointer in
-            let upper = max(batch.bytes.count / 2 + 1, batch.entries.count)
-            return unsafe [UInt16](unsafeUninitializedCapacity: upper) { buffer, count in
-                unsafe count = tw_vm_partition(vm, pointer, buffer.baseAddress, upper)
+    private func withScan<Result>(
+        _ scan: RecordScan, _ batch: UnsafeMutablePointer<tw_batch>, _ body: () -> Result
+    ) -> Result {
+        unsafe scan.partitions.withUnsafeBufferPointer { owners in
+            unsafe scan.times.withUnsafeBufferPointer { times in
+                unsafe scan.watermarks.withUnsafeBufferPointer { watermarks in
+                    if !scan.partitions.isEmpty {
+                        unsafe batch.pointee.partitions = owners.baseAddress
+                    }
+                    if !scan.times.isEmpty {
+                        unsafe batch.pointee.times = times.baseAddress
+                        unsafe batch.pointee.watermarks = watermarks.baseAddress
+                    }
+                    return body()
+                }
             }
         }
     }
 
-    private func withBatch<Result>(
+    func withBatch<Result>(
         _ batch: Batch, _ body: (UnsafeMutablePointer<tw_batch>) -> Result
     ) -> Result {
         let entries = batch.entries.map { tw_entry($0) }
         var raw = unsafe tw_batch()
         unsafe raw.position = batch.position
         unsafe raw.line = batch.line
+        unsafe raw.source_index = UInt32(batch.sourceIndex)
         let source = batch.source.utf8CString
         let file = batch.file.utf8CString
         return unsafe batch.bytes.withUnsafeBytes { bytes in

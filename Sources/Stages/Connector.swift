@@ -50,6 +50,9 @@ public struct SourceKind: Sendable {
 public struct SinkKind: Sendable {
     /// The key in a sink, for instance `file`.
     public var name: String
+    /// True when a row that was written stays, so that rows must not be revised later. Such a sink
+    /// has the option `upsert: true` for rows whose readers keep the last revision.
+    public var isAppendOnly: Bool
     /// Reads the options, reporting every wrong one; returns what opens the sink.
     public var configure:
         @Sendable (Setting, inout [Diagnostic]) -> (
@@ -58,13 +61,14 @@ public struct SinkKind: Sendable {
 
     /// Creates a kind.
     public init(
-        name: String,
+        name: String, isAppendOnly: Bool = true,
         configure:
             @escaping @Sendable (Setting, inout [Diagnostic]) -> (
                 @Sendable (RunContext) throws(ConnectorError) -> any Sink
             )?
     ) {
         self.name = name
+        self.isAppendOnly = isAppendOnly
         self.configure = configure
     }
 }

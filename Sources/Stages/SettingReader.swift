@@ -122,6 +122,14 @@ public struct SettingReader {
         return quantity(key, "\(wanted), such as 500ms, 2s or 10m", allowsZero, parseDuration)
     }
 
+    /// A duration in whole milliseconds, as event time has it.
+    public mutating func milliseconds(_ key: String, allowsZero: Bool = false) -> Int64? {
+        guard let nanoseconds = nanoseconds(key, allowsZero: allowsZero) else { return nil }
+        if nanoseconds % 1_000_000 == 0 { return nanoseconds / 1_000_000 }
+        report(key, "\"\(key)\" must be whole milliseconds, such as 500ms, 2s or 10m")
+        return nil
+    }
+
     /// A size above zero, in bytes.
     public mutating func bytes(_ key: String) -> Int? {
         quantity(key, "a size above zero, such as 64KiB or 16MiB", false, parseByteSize).map(

@@ -88,6 +88,7 @@ public struct Pipeline {
             SinkDefinition(
                 name: name, from: from,
                 fromLocation: Location(file: "pipeline.yaml", line: 1, column: 1),
+                isAppendOnly: false,
                 open: { (_: RunContext) throws(ConnectorError) -> any Sink in make() }))
     }
 
@@ -99,7 +100,11 @@ public struct Pipeline {
             let hint = suggestion(for: parts[0], among: definition.stages.map(\.name))
             throw PipelineError(exitCode: 2, "there is no stage \"\(parts[0])\"\(hint)")
         }
-        return .stage(index, output: parts.count > 1 ? parts[1] : nil)
+        let output = parts.count > 1 ? parts[1] : nil
+        if let output, let problem = definition.stages[index].problem(ofOutput: output) {
+            throw PipelineError(exitCode: 2, problem)
+        }
+        return .stage(index, output: output)
     }
 
     /// Starts it; returns when everything is open and loaded.

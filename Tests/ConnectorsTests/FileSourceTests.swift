@@ -74,6 +74,31 @@ import Testing
             ])
     }
 
+    @Test func `a row beyond the limit ends where its quotes say, and the next goes on`() throws {
+        let folder = TemporaryFolder()
+        let long = String(repeating: "x,\"\"\n", count: 500)
+        folder.write("a,b\n\"\(long)\",1\n2,3\n\(long),", to: "in.csv")
+        folder.write("\(String(repeating: "h", count: 3000))\n1\n", to: "header.csv")
+        #expect(
+            try readAll(folder, .init(paths: ["in.csv"]), limit: 100, recordLimit: 1000).prefix(2)
+                == [
+                    "<row of 2504 bytes is longer than the record limit of 1000 bytes>",
+                    #"{"a":"2","b":"3"}"#,
+                ])
+        #expect(throws: ConnectorError.self) {
+            _ = try readAll(folder, .init(paths: ["header.csv"]), limit: 100, recordLimit: 1000)
+        }
+    }
+
+    @Test func `a header that is not UTF-8 is told, not mended`() throws {
+        let folder = TemporaryFolder()
+        try Data([0x61, 0xFF, 0x0A, 0x31, 0x0A]).write(to: URL(filePath: folder("in.csv")))
+        let error = #expect(throws: ConnectorError.self) {
+            _ = try readAll(folder, .init(paths: ["in.csv"]))
+        }
+        #expect(error?.description.contains("in.csv:1: the header is not valid UTF-8") == true)
+    }
+
     @Test(arguments: [1, 7, 64 << 10])
     func `CSV agrees with the slow parser on random rows`(limit: Int) throws {
         var random = SeededRandom(seed: 21)
@@ -152,6 +177,40 @@ import Testing
             _ = try readAll(folder, .init(paths: [path]))
         }
         #expect(error?.description.contains(message) == true)
+    }
+
+    @Test func `what a followed file held beyond the limit or when it was cut is a record`() throws
+    {
+        let folder = TemporaryFolder()
+        folder.write(String(repeating: "x", count: 3000), to: "log.jsonl")
+        var options = FileSource.Options(paths: ["log.jsonl"])
+        options.follow = true
+        let context = RunContext(
+            folder: folder.path, once: false, inputs: [], recordLimit: 1000, sourceName: "source")
+        let source = try FileSource(options, context: context)
+        let batch = Batch()
+        func next() throws -> [String] {
+            for _ in 0..<20 {
+                batch.removeAll()
+                if case .records = try source.read(into: batch, limit: 1000, milliseconds: 1) {
+                    return rows(of: batch)
+                }
+            }
+            return []
+        }
+        #expect(try next() == [])
+        let handle = try #require(FileHandle(forWritingAtPath: folder("log.jsonl")))
+        handle.seekToEndOfFile()
+        handle.write(Data("yy\n{\"n\":1}\n{\"n\":".utf8))
+        #expect(
+            try next() == ["<line of 3002 bytes is longer than the record limit of 1000 bytes>"])
+        #expect(try next() == ["{\"n\":1}"])
+        #expect(try next() == [])
+        handle.truncateFile(atOffset: 0)
+        #expect(try next() == ["{\"n\":"])
+        handle.seek(toFileOffset: 0)
+        handle.write(Data("{\"n\":2}\n".utf8))
+        #expect(try next() == ["{\"n\":2}"])
     }
 
     @Test func `a followed file is read on through rotation and truncation`() throws {

@@ -37,6 +37,22 @@ import Testing
         #expect(kinds == ["malformed", "invalid", "rejected"])
     }
 
+    @Test func `the sessions example gives the counts that it promises`() throws {
+        let folder = TemporaryFolder()
+        try FileManager.default.copyItem(
+            atPath: Tool.root + "/examples/web-sessions", toPath: folder("web"))
+        let run = try Tool.run("run", folder("web"), "--once", "--summary", folder("s.json"))
+        #expect(run.status == 0, "\(run.errors)")
+        let made = try Record(json: folder.text("s.json").trimmingCharacters(in: .newlines))
+        let expected = try Record(
+            json: folder.text("web/expected/summary.json").trimmingCharacters(in: .newlines))
+        for field in expected.fields { #expect(made[field.name] == field.value, "\(field.name)") }
+        #expect(
+            folder.text("web/out/daily.jsonl").contains(
+                #""window_start":"2025-03-29T23:00:00.000Z","window_end":"2025-03-30T22:00:00.000Z""#
+            ), "the day in Berlin on which clocks go forward has 23 hours")
+    }
+
     @Test func `the benchmark pipelines do what they are for`() throws {
         let folder = TemporaryFolder()
         let good =
@@ -47,7 +63,7 @@ import Testing
             "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"),
             "INVALID": folder("bad.jsonl"),
         ]
-        for workload in ["w1", "w2", "w4"] {
+        for workload in ["w1", "w2", "w3", "w4"] {
             let run = try Tool.run(
                 "run", Tool.root + "/examples/benchmarks/" + workload, "--once",
                 environment: environment)
@@ -59,6 +75,11 @@ import Testing
                 #expect(
                     rows.contains(#""status":"FAILED""#)
                         && rows.contains(#""processing_time_ms":2500.0,"discount":0.1"#))
+            case "w3":
+                #expect(
+                    rows
+                        == #"{"user_id":"u","count":2,"avg":2500.0,"min":2500.0,"max":2500.0,"#
+                        + #""window_start":"2025-01-01T00:00:00.000Z"}"# + "\n")
             default:
                 #expect(rows == good + "\n")
                 #expect(
@@ -69,6 +90,21 @@ import Testing
                         ])
             }
         }
+    }
+
+    @Test func `the peak memory is the run's own, not that of who started it`() throws {
+        let folder = TemporaryFolder()
+        folder.write("source: {file: {path: \"-\"}}\nsinks: [{stdout: {}}]\n", to: "pipeline.yaml")
+        let ballast = [UInt8](repeating: 1, count: 400 << 20)
+        let summary = folder("s.json")
+        _ = try Tool.run("run", folder.path, "--summary", summary, input: Data("{}\n".utf8))
+        #expect(ballast.last == 1)
+        let text = folder.text("s.json").trimmingCharacters(in: .newlines)
+        guard case .integer(let peak)? = try Record(json: text)["peak_memory_bytes"] else {
+            Issue.record("\(text)")
+            return
+        }
+        #expect((1 << 20..<400 << 20).contains(peak))
     }
 
     @Test func `stdin to stdout, record by record`() throws {
@@ -97,6 +133,48 @@ import Testing
         #expect(rows.last == "")
         let summary = try Record(json: folder.text("s.json").trimmingCharacters(in: .newlines))
         #expect(summary["read"] == .integer(Int64(rows.count - 1)))
+    }
+
+    @Test func `a signal while the rules are still loading is heard, too`() throws {
+        let folder = TemporaryFolder()
+        folder.write(
+            "source: {file: {path: \"-\"}}\nsinks: [{stdout: {}}]\n"
+                + "stages: [{name: a, transform: a.lua, budget: 1s}]\n", to: "pipeline.yaml")
+        folder.write("while true do end", to: "a.lua")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Tool.binary)
+        process.arguments = ["run", folder.path]
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        var isCaught = false
+        while process.isRunning && !isCaught {
+            let path = "/proc/\(process.processIdentifier)/status"
+            let status = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+            let mask = status.firstMatch(of: /SigCgt:\s*([0-9a-f]+)/).map { $0.1 } ?? "0"
+            isCaught = UInt64(mask, radix: 16).map { $0 & (1 << 14) != 0 } ?? false
+        }
+        #expect(isCaught)
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 2)
+    }
+
+    @Test func `the live bench times every record`() throws {
+        let run = try Tool.run("bench", "pipeline", "--live", "--rate", "500", "--seconds", "1")
+        let answer = try Record(json: run.output.trimmingCharacters(in: .newlines))
+        #expect(answer["records"] == 500)
+        guard case .object(let latency)? = answer["latency_ms"] else {
+            Issue.record("\(run)")
+            return
+        }
+        #expect(latency.map(\.name) == ["p50", "p99", "max"])
+    }
+
+    @Test func `new makes the folders on the way, too`() throws {
+        let folder = TemporaryFolder()
+        #expect(try Tool.run("new", folder("a/b/orders")).status == 0)
+        #expect(try Tool.run("run", folder("a/b/orders"), "--once").status == 0)
     }
 
     @Test(

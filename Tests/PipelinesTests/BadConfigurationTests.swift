@@ -13,7 +13,9 @@ import Testing
         let expected: [String]
         var testDescription: String { expected.first ?? yaml }
 
-        init(_ yaml: String, _ expected: String...) {
+        init(_ yaml: String, _ expected: String...) { self.init(yaml, expected) }
+
+        init(_ yaml: String, _ expected: [String]) {
             self.yaml = yaml.replacing("<S>", with: "source: {file: {path: in.jsonl}}\n")
                 .replacing("<E>", with: "sinks: [{null: {}}]\n")
                 .replacing("<T>", with: "stages: [{name: a, transform: rules/a.lua}]\n")
@@ -86,8 +88,18 @@ import Testing
             "source: {file: {path: x}, generate: {script: rules/a.lua}}\n<E>",
             "1:27: source names two connectors; one is allowed"),
         Case(
-            "sources: {a: {file: {path: x}}, b: {file: {path: y}}}\n<E>",
-            "1:33: several sources are not in this version yet"),
+            "sources: {a: {file: {path: x}}, a: {file: {path: y}}}\n<E>",
+            "1:33: the key \"a\" is given twice in this mapping"),
+        Case(
+            "sources: {a: {file: {path: x}}, b: {file: {path: y}}}\n<T><E>",
+            "2:17: there is already a source \"a\""),
+        Case(
+            "sources: {a: {file: {path: x}}, source: {fil: {}}}\n<E>",
+            "1:33: \"source\" is the engine's own name",
+            "1:42: unknown key \"fil\" in source; did you mean \"file\"?"),
+        Case(
+            "sources: {}\n<E>",
+            "1:10: \"sources\" must map names to sources, such as {events: {file: …}}"),
         Case("<S>sources: {}\n<E>", "2:1: give source or sources, not both"),
         Case(
             "sources: {1a: {file: {path: x}}}\n<E>",
@@ -142,7 +154,7 @@ import Testing
             "2:20: unknown key \"transfrom\" in stage; did you mean \"transform\"?"),
         Case(
             "<S>stages: [{name: a}]\n<E>",
-            "2:17: the stage does nothing: it needs validate, transform, enrich, route"),
+            "2:17: the stage does nothing: it needs validate, transform, enrich, route, aggregate"),
         Case("<S>stages: [{transform: rules/a.lua}]\n<E>", "2:10: stage needs the key \"name\""),
         Case(
             "<S>stages: [{name: a, transform: rules/a.lua}, {name: a, route: rules/a.lua}]\n<E>",
@@ -155,7 +167,7 @@ import Testing
             "2:17: \"source\" is the engine's own name"),
         Case(
             "<S>stages: [{name: a, transform: rules/a.lua, enrich: rules/a.lua}]\n<E>",
-            "2:44: a stage has one of validate, transform, enrich, route"),
+            "2:44: a stage has one of validate, transform, enrich, route, aggregate"),
         Case(
             "<S>stages: [{name: a, validate: {}}]\n<E>",
             "2:30: validate needs a schema, rules, or both"),
@@ -165,9 +177,6 @@ import Testing
         Case(
             "<S>stages: [{name: a, validate: {schema: s.json, rules: rules/b.lua}}]\n<E>",
             "2:39: s.json: no such file", "2:54: rules/b.lua: no such file"),
-        Case(
-            "<S>stages: [{name: a, aggregate: {}}]\n<E>",
-            "2:20: \"aggregate\" is not in this version yet"),
         Case(
             "<S>stages: [{name: a, transform: rules/a.lua, from: b}, {name: b, "
                 + "route: rules/a.lua}]\n<E>",
@@ -252,7 +261,9 @@ import Testing
             "2:7: \"${A:-${HOME}\" must be ${NAME} or ${NAME:-default}"),
     ]
 
-    private func findings(_ bytes: [UInt8]) -> [String] {
+    static func findings(
+        _ bytes: [UInt8], environment: [String: String] = ["HOME": "/h"]
+    ) -> [String] {
         let folder = TemporaryFolder()
         defer { withExtendedLifetime(folder) {} }
         folder.write(bytes, to: "pipeline.yaml")
@@ -260,7 +271,7 @@ import Testing
         folder.write("id,x\n1,2\n", to: "users.csv")
         do {
             _ = try readDefinition(
-                folder: folder.path, environment: ["HOME": "/h"], catalogue: .standard)
+                folder: folder.path, environment: environment, catalogue: .standard)
             return []
         } catch {
             return error.findings.map { "\($0.location.line):\($0.location.column): \($0.message)" }
@@ -269,19 +280,21 @@ import Testing
 
     @Test(arguments: structure + connectors + stages + values)
     func `a wrong configuration gets this answer and no other`(_ wrong: Case) {
-        #expect(findings(Array(wrong.yaml.utf8)) == wrong.expected)
+        #expect(Self.findings(Array(wrong.yaml.utf8)) == wrong.expected)
     }
 
     @Test func `a file that is not UTF-8 is told where it ceases to be`() {
         let bytes = Array("name: a\nkey: x".utf8) + [0xFF, 0x0A]
         #expect(
-            findings(bytes) == ["2:7: the file is not valid UTF-8 from here on; save it as UTF-8"])
+            Self.findings(bytes) == [
+                "2:7: the file is not valid UTF-8 from here on; save it as UTF-8"
+            ])
     }
 
     @Test func `a byte order mark and Windows line ends move no place`() {
         let bytes = [0xEF, 0xBB, 0xBF] + Array("nme: a\r\nsource: {null: {}}\r\n".utf8)
         #expect(
-            findings(bytes) == [
+            Self.findings(bytes) == [
                 "1:1: unknown key \"nme\" in pipeline.yaml; did you mean \"name\"?",
                 "1:1: pipeline.yaml needs the key \"sinks\"",
                 "2:10: unknown key \"null\" in source",
@@ -290,19 +303,19 @@ import Testing
 
     @Test(arguments: ["[", "{a: ", "- "])
     func `endless nesting is an error, not a crash`(_ opening: String) {
-        let found = findings(Array(String(repeating: opening, count: 20_000).utf8))
+        let found = Self.findings(Array(String(repeating: opening, count: 20_000).utf8))
         #expect(found.count == 1)
     }
 
     @Test func `aliases cannot make a small file large`() {
         var text = "a0: &a0 [x, x]\n"
         for level in 1...60 { text += "a\(level): &a\(level) [*a\(level - 1), *a\(level - 1)]\n" }
-        #expect(findings(Array(text.utf8)).count == 61)
+        #expect(Self.findings(Array(text.utf8)).count == 61)
     }
 
     @Test func `a file of repeated keys is given up in time`() {
         let text = String(repeating: "name: a\n", count: 500)
-        #expect(findings(Array(text.utf8)).last?.contains("too many keys") == true)
+        #expect(Self.findings(Array(text.utf8)).last?.contains("too many keys") == true)
     }
 
     @Test func `a missing folder, a file for a folder and a missing pipeline file are told`() {

@@ -86,9 +86,10 @@ import Testing
         }
         pipeline.addSink("out") { (_) throws(ConnectorError) in _ = gate.receive() }
         let run = try pipeline.start(workers: workers)
-        let inFlight = workers == 1 ? 3 : workers * 2 + 2
+        // One worker reads, runs and writes by itself, so it has a single batch at a time.
+        let inFlight = workers == 1 ? 1 : workers * 2 + 2
         let pause = Channel<Void>(capacity: 1)
-        while reads.value < inFlight { _ = pause.receive(milliseconds: 1) }
+        for _ in 0..<10_000 where reads.value < inFlight { _ = pause.receive(milliseconds: 1) }
         _ = pause.receive(milliseconds: 30)
         #expect(reads.value == inFlight)
         gate.close()

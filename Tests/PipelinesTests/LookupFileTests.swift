@@ -1,3 +1,4 @@
+import Foundation
 import Scripting
 import Stages
 import TestKit
@@ -40,6 +41,23 @@ import Testing
         let error = #expect(throws: PipelineError.self) { try read(name, text) }
         #expect(error?.exitCode == 2)
         #expect(error?.description.hasPrefix(start) == true, "\(error?.description ?? "")")
+    }
+
+    @Test(
+        arguments: [
+            ([0x69, 0x64, 0x0A, 0x61, 0x0A, 0xFF, 0x0A], "t.csv:3: not valid UTF-8"),
+            ([0x69, 0x64, 0x2C, 0xFF, 0x0A, 0x61, 0x2C, 0x62], "t.csv:1: not valid UTF-8"),
+        ] as [([UInt8], String)])
+    func `a table that is not UTF-8 is told with its line`(bytes: [UInt8], text: String) throws {
+        let folder = TemporaryFolder()
+        try Data(bytes).write(to: URL(filePath: folder("t.csv")))
+        let definition = LookupDefinition(
+            name: "t", path: "t.csv", key: "id", refreshNanoseconds: 1,
+            location: Location(file: "pipeline.yaml", line: 1, column: 1))
+        let error = #expect(throws: PipelineError.self) {
+            try LookupFile(definition: definition, folder: folder.path).read()
+        }
+        #expect(error?.description == text)
     }
 
     @Test func `a table that is not there is told by its path`() {

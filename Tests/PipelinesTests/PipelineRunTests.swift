@@ -159,10 +159,43 @@ import Testing
                 "rules/a.lua:2:3: assignment to the undeclared global \"total\"; write local"
             ])
         #expect(
+            findings("function process(r)\n  n = (n or 0) + 1\nend") == [
+                "rules/a.lua:2:3: assignment to the undeclared global \"n\"; write local"
+            ])
+        #expect(
             findings("x = 1").first
                 == "rules/a.lua:1:1: the file defines no function process(r, meta)")
         #expect(
             findings("drop = 1\nfunction process(r) end").first?.contains("belongs to the engine")
                 == true)
+    }
+
+    @Test func `lint reads aggregates in Lua, and knows what aggregate stages give`() {
+        let folder = TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
+        folder.write(
+            """
+            source: {file: {path: in.jsonl}}
+            time: {field: at}
+            stages:
+              - name: agg
+                aggregate: {window: {tumbling: 1s}, compute: {score: rules/score.lua}}
+            sinks:
+              - {from: agg, stdout: {}}
+              - {from: agg.late, null: {}}
+            """, to: "pipeline.yaml")
+        func findings(_ text: String) -> [String] {
+            folder.write(text, to: "rules/score.lua")
+            return lintPipeline(folder: folder.path, environment: [:], catalogue: .standard)
+                .map { "\($0.location): \($0.message)" }
+        }
+        #expect(findings("return {init = function() return 0 end}").isEmpty)
+        #expect(
+            findings("return {\n  init = functon() end}").first?.hasPrefix("rules/score.lua:2:")
+                == true)
+        #expect(
+            findings("return {init = function() return lokup('a', 1) end}") == [
+                "rules/score.lua:1:34: undefined global \"lokup\"; did you mean \"lookup\"?"
+            ])
     }
 }

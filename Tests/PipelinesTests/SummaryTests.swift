@@ -19,6 +19,11 @@ import Testing
         summary.counts.metrics = ["cost": 1.25, "seen": 3]
         summary.counts.stateKeys = 4
         summary.counts.stateBytes = 512
+        summary.windows.late = ["per_user": 5]
+        summary.windows.taken = ["per_user": 30]
+        summary.windows.rows = ["per_user": 4]
+        summary.windows.keys = 3
+        summary.windows.bytes = 100
         summary.seconds = 1.23456
         summary.cpuSeconds = 0.5
         summary.peakMemoryBytes = 1 << 20
@@ -27,8 +32,10 @@ import Testing
                 == #"{"name":"video \"x\"","rule_set":"0123456789ab","read":10,"emitted":2,"#
                 + #""delivered":{"shape":7,"shape.side":2,"dead_letters":1},"#
                 + #""dropped":{"late\n":0,"queued":2},"dead_letters":1,"#
-                + #""dead_letters_by_stage":{"shape":1},"late":0,"metrics":{"cost":1.25,"seen":3},"#
-                + #""state_keys":4,"state_bytes":512,"seconds":1.235,"cpu_seconds":0.5,"#
+                + #""dead_letters_by_stage":{"shape":1},"late":5,"#
+                + #""late_by_stage":{"per_user":5},"aggregated":{"per_user":30},"#
+                + #""window_rows":{"per_user":4},"metrics":{"cost":1.25,"seen":3},"#
+                + #""state_keys":7,"state_bytes":612,"seconds":1.235,"cpu_seconds":0.5,"#
                 + #""peak_memory_bytes":1048576}"#)
     }
 

@@ -43,6 +43,22 @@ import Testing
         #expect(outcome.letters.first?["original_base64"] == "eyL/IjoxfQ==")
     }
 
+    @Test(arguments: [
+        ("{\"a\":\"é\u{01}\"}", "a control character inside a string at byte 8"),
+        ("{\"a\\\"\":\"\t\"}", "a control character inside a string at byte 8"),
+        ("{\"é\":\"b", "a string that never ends at byte 8"),
+    ])
+    func `the place of a broken string is told`(line: String, problem: String) throws {
+        let letter = try RuleHarness().run(line).letters.first
+        #expect(letter?["reason"] == .string("malformed JSON: " + problem))
+    }
+
+    @Test func `the place of bytes that are not UTF-8 is told`() throws {
+        let letter = try RuleHarness().run(Array("{\"é\":\"".utf8) + [0xE2, 0x82, 0x22, 0x7D])
+            .letters.first
+        #expect(letter?["reason"] == "malformed JSON: not valid UTF-8 at byte 7")
+    }
+
     @Test func `nesting beyond the limit and records beyond the limit are dead letters`() throws {
         let deep =
             "{\"a\":" + String(repeating: "[", count: 10_000)
@@ -55,6 +71,31 @@ import Testing
         #expect(outcome.counts.read == 3)
         #expect(outcome.letters.map { $0["reason"]?.text.contains("deeply") } == [true, false])
         #expect(outcome.letters.last?["original_length"] == .integer(Int64(long.utf8.count)))
+    }
+
+    @Test func `a batch of entries is read anew where a batch of lines lay`() throws {
+        var vm = try RuleVM(RuleVMOptions())
+        vm.connect(.source, toSink: 0)
+        vm.connect(.deadLetters, toSink: 1)
+        vm.setSinkCount(2)
+        try vm.load()
+        let batch = Batch()
+        let outputs = [OutputBuffer(), OutputBuffer()]
+        batch.bytes.append(contentsOf: "{\"line\":1234567890}\n".utf8)
+        try vm.run(batch, into: outputs)
+        batch.removeAll()
+        let text = "{\"n\":2}"
+        batch.bytes.append(contentsOf: text.utf8)
+        batch.originals.append(contentsOf: "2".utf8)
+        batch.entries = [
+            Batch.Entry(
+                text: 0..<text.utf8.count, original: 0..<1, problem: 0..<0, position: 0, line: 2,
+                originalLength: 1)
+        ]
+        try vm.run(batch, into: outputs)
+        let rows = outputs[0].withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        #expect(rows == "{\"line\":1234567890}\n{\"n\":2}\n")
+        #expect(vm.counts.deadLetters == 0)
     }
 
     @Test func `the ingress agrees with the slow reader on mutated texts`() throws {

@@ -40,7 +40,8 @@ import Testing
     @Test(arguments: [
         "string.upper = nil", "drop = nil", "getmetatable('').__index = nil", "state.get = 1",
         "setmetatable({}, {__gc = log})", "setmetatable(_ENV, {})", "json.encode = nil",
-        "math.pi = 3",
+        "math.pi = 3", "table.insert(string, 1)", "table.move({1}, 1, 1, 1, json)",
+        "table.remove(math)", "table.sort(state)", "table.insert(_ENV, 1)",
         "return io.open('x')", "return os.time()", "load('return 1')()", "require('../secret')",
         "require 'nothing'", "return 7", "return {a = 1}", "meta.id = 1",
     ])

@@ -88,4 +88,13 @@ import Testing
         harness.modules["geo"] = "hidden = 1\nreturn {double = function(x) return x * 2 end}"
         #expect(try harness.run(#"{"x":4}"#).rows == [#"{"x":8,"leak":"nil"}"#])
     }
+
+    @Test(arguments: ["return 5", "return {1}", "return {a = 1}", "r.x = tostring(seen)"])
+    func `an error without a line of its own has the line that came last`(script: String) throws {
+        let rule =
+            "local seen\nfunction process(r)\n  if not seen then seen = r end\n  \(script)\nend"
+        let letters = try RuleHarness(rule).run("{\"n\":1}", "{\"n\":2}").letters
+        #expect(letters.last?["file"] == "rules/0.lua")
+        #expect(letters.last?["line"] == 4)
+    }
 }

@@ -66,4 +66,19 @@ import Tidewheel
         let error = #expect(throws: PipelineError.self) { _ = try pipeline.output(from: "shap") }
         #expect(error?.description == "there is no stage \"shap\"; did you mean \"shape\"?")
     }
+
+    @Test func `an aggregate stage has the output late and no other`() throws {
+        let folder = TemporaryFolder()
+        folder.write(
+            """
+            source: {ingest: {}}
+            time: {field: at}
+            stages: [{name: agg, aggregate: {window: {tumbling: 1s}, compute: {n: count}}}]
+            sinks: [{null: {}}]
+            """, to: "pipeline.yaml")
+        var pipeline = try Pipeline(folder: folder.path)
+        _ = try pipeline.output(from: "agg.late")
+        let error = #expect(throws: PipelineError.self) { _ = try pipeline.output(from: "agg.x") }
+        #expect(error?.description.contains("(from: agg) and late (from: agg.late)") == true)
+    }
 }

@@ -98,9 +98,10 @@ enum Tidy {
 
     /// Who may import whom inside the package.
     static let imports: [String: Set<String>] = [
-        "Records": [], "Scripting": ["CScripting", "Records"], "Stages": ["Records", "Scripting"],
+        "Records": [], "Scripting": ["CScripting", "Records"], "Windowing": ["Records"],
+        "Stages": ["Records", "Scripting", "Windowing"],
         "Connectors": ["CCompression", "Records", "Scripting", "Stages"],
-        "Pipelines": ["Records", "Scripting", "Stages"],
+        "Pipelines": ["Records", "Scripting", "Stages", "Windowing"],
         "Tidewheel": ["Connectors", "Pipelines", "Records", "Scripting", "Stages"],
         "CommandLine": ["Connectors", "Pipelines", "Records", "Scripting", "Stages", "Tidewheel"],
         "Journal": ["CChecksum"], "TestKit": ["Journal"],

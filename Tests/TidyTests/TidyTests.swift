@@ -65,7 +65,7 @@ import Testing
                 atPath: "\(Self.root)/Tests/\(module)Tests")
             #expect(tests.contains { $0.hasSuffix(".swift") }, "\(module)")
         }
-        for example in ["video-pipeline", "embedded"] {
+        for example in ["video-pipeline", "web-sessions", "embedded"] {
             for part in ["README.md", "expected"] {
                 #expect(
                     FileManager.default.fileExists(

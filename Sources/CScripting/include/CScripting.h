@@ -49,6 +49,11 @@ typedef struct {
     const char *file;    // what is being read, as shown to people
     const uint16_t *partitions;        // one per record, or NULL: computed here when needed
     uint16_t worker, workers;  // with `partitions`: only those with partition % workers == worker
+    const int64_t *times;       // one per record as tw_vm_scan found them, or NULL: read here
+    const int64_t *watermarks;  // one per record, as it was before it; together with `times`
+    uint32_t source_index;      // which of the pipeline's sources this is
+    int64_t floor;              // with has_floor: the newest time of the slowest other source
+    bool has_floor;
 } tw_batch;
 
 // A growing byte buffer that takes the rows for one sink.
@@ -58,8 +63,39 @@ void tw_buffer_destroy(tw_buffer *buffer);
 const uint8_t *tw_buffer_bytes(const tw_buffer *buffer);
 size_t tw_buffer_length(const tw_buffer *buffer);
 uint64_t tw_buffer_rows(const tw_buffer *buffer);
+// Adds finished lines.
+void tw_buffer_append(tw_buffer *buffer, const void *lines, size_t length, uint64_t rows);
 // Empties it; memory beyond `keep` bytes is given back.
 void tw_buffer_clear(tw_buffer *buffer, size_t keep);
+
+// ---------------------------------------------------------------- rows for aggregates
+
+// A value that an aggregate reads; `kind` is 0 missing, 1 integer, 2 number, 3 string, 4 boolean,
+// 5 composite, 6 big (a number that neither int64 nor double holds).
+typedef struct {
+    uint32_t kind, text_length;
+    uint64_t text_offset, bits;
+} tw_cell;
+
+typedef struct {
+    int64_t time, watermark;  // milliseconds; the watermark as it was before the record
+    uint64_t key_offset, record_offset;
+    uint32_t key_length, record_length, ordinal, reserved;
+} tw_row;
+
+// What reached one aggregate stage in a batch.
+typedef struct tw_rows tw_rows;
+typedef struct {
+    const tw_row *rows;
+    const tw_cell *cells;  // `columns` for each row
+    const char *text;
+    size_t count;
+    uint32_t columns;
+} tw_rows_view;
+tw_rows *tw_rows_create(void);
+void tw_rows_destroy(tw_rows *rows);
+void tw_rows_clear(tw_rows *rows);
+tw_rows_view tw_rows_look(const tw_rows *rows);
 
 // ---------------------------------------------------------------- lookups
 
@@ -90,6 +126,27 @@ void tw_schema_destroy(tw_schema *schema);
 
 typedef struct tw_vm tw_vm;
 
+enum {
+    TW_TIME_RFC3339 = 0,
+    TW_TIME_EPOCH_S = 1,
+    TW_TIME_EPOCH_MS = 2,
+    TW_TIME_EPOCH_US = 3,
+    TW_TIME_EPOCH_NS = 4,
+    TW_TIME_PATTERN = 5
+};
+#define TW_NO_TIME INT64_MIN  // a record without a usable time; no watermark yet
+
+// How records tell their event time; all durations are in milliseconds.
+typedef struct {
+    const char *field;    // NULL: they do not
+    const char *pattern;  // for TW_TIME_PATTERN: %Y %m %d %H %M %S %f %z %b %e %j %%
+    const int64_t *zone_times, *zone_offsets;  // of a zone: from when (UTC), how far ahead of UTC
+    size_t zone_count;
+    int64_t out_of_orderness;
+    int64_t max_future_skew;  // -1: a record may be as far ahead of the clock as it likes
+    int32_t format;
+} tw_time_config;
+
 typedef struct {
     size_t script_memory;  // bytes, Lua heap and record arena each
     size_t record_limit;   // bytes of one record
@@ -98,8 +155,10 @@ typedef struct {
     const char *key;       // partition key field, or NULL
     uint32_t partitions;
     const char *rule_set;  // its version, copied
+    bool track_changes;    // note what tw_vm_state_changes will tell
     bool trace;                  // re-run a failing record to show the values at each line
     int64_t now_milliseconds;    // fixed clock for tests; 0: the real one
+    tw_time_config time;         // copied
     void (*log)(void *context, const char *stage, const char *text, size_t length);
     void *log_context;
 } tw_vm_config;
@@ -128,6 +187,46 @@ int32_t tw_vm_add_stage(
     tw_vm *vm, const char *name, const tw_schema *schema, const char *schema_file, const char *file,
     const char *text, size_t text_length, tw_native native, void *native_context,
     int64_t budget_nanoseconds);
+// A field that an aggregate reads; `requirement` is 0 any, 1 scalar, 2 number.
+typedef struct {
+    const char *field;
+    uint32_t requirement;
+    bool needs_text;
+} tw_column;
+
+// Why a callback of Swift lets a record fail.
+typedef struct {
+    char message[1024], file[160];
+    int32_t line;
+} tw_failure;
+
+// An aggregate stage takes rows instead of running rules. `prepare`, when given, may let the
+// record of row `row` fail (false, and why); `settle` then tells what became of the record.
+typedef struct {
+    const char *const *keys;
+    const tw_column *columns;
+    size_t key_count, column_count;
+    bool needs_record;
+    bool (*prepare)(void *context, const tw_rows *rows, size_t row, tw_failure *failure);
+    void (*settle)(void *context, bool committed);
+    void *context;
+} tw_aggregate_config;
+// Makes a stage an aggregate one; returns its place among them, which is its place in `rows`.
+int32_t tw_vm_set_aggregate(tw_vm *vm, int32_t stage, const tw_aggregate_config *config);
+
+// An aggregate in Lua of an aggregate stage, before the load; returns its index.
+int32_t tw_vm_add_user_aggregate(
+    tw_vm *vm, int32_t stage, const char *file, const char *text, size_t length);
+enum { TW_AGGREGATE_INIT, TW_AGGREGATE_ADD, TW_AGGREGATE_MERGE, TW_AGGREGATE_RETRACT,
+       TW_AGGREGATE_RESULT };
+bool tw_vm_user_aggregate_has(const tw_vm *vm, int32_t index, int operation);
+// Calls one of its functions: accumulators are opaque bytes, `second` is the other accumulator of
+// a merge or the record's JSON text, and `out` gets the new accumulator or the result as JSON.
+bool tw_vm_user_aggregate(
+    tw_vm *vm, int32_t index, int operation, const void *accumulator, size_t length,
+    const void *second, size_t second_length, int64_t start, int64_t end, tw_buffer *out,
+    tw_failure *failure);
+
 // `output` is NULL for the main output. `origin` is a stage, TW_SOURCE or TW_DEAD_LETTERS.
 void tw_vm_add_wire(
     tw_vm *vm, int32_t origin, const char *output, int32_t target_kind, int32_t target);
@@ -137,14 +236,60 @@ void tw_vm_set_lookup(tw_vm *vm, const char *name, tw_lookup *lookup);
 // Compiles and runs every script once, under its budget.
 tw_status tw_vm_load(tw_vm *vm);
 
-// Runs all records of a batch through the stages; rows are appended to sinks[0 ..< sink_count].
+// Runs all records of a batch through the stages; rows are appended to sinks[0 ..< sink_count],
+// and to rows[0 ..< number of aggregate stages].
 // Fails only when the VM itself is beyond repair (out of memory outside a record).
-tw_status tw_vm_run(tw_vm *vm, const tw_batch *batch, tw_buffer *const *sinks);
-// Computes the partition of each record of a batch (0 where it has no key), for several workers.
-size_t tw_vm_partition(tw_vm *vm, const tw_batch *batch, uint16_t *partitions, size_t capacity);
+tw_status tw_vm_run(
+    tw_vm *vm, const tw_batch *batch, tw_buffer *const *sinks, tw_rows *const *rows);
+// The same for records that leave `stage` by `output`, such as the rows of windows: they are valid
+// JSON, `times` and `watermarks` are given, and they do not count as read.
+tw_status tw_vm_inject(
+    tw_vm *vm, int32_t stage, const char *output, const tw_batch *batch, tw_buffer *const *sinks,
+    tw_rows *const *rows);
+// True when an output leads anywhere.
+bool tw_vm_is_connected(const tw_vm *vm, int32_t stage, const char *output);
+// Makes `original` a dead letter of `stage`.
+void tw_vm_reject(
+    tw_vm *vm, int32_t stage, const char *kind, const tw_failure *failure, const char *original,
+    size_t length, uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows);
+// What several workers must agree on before they part: the partition of each record of a batch
+// (0 where it has no key), its time, and the watermark before it. Each array may be NULL.
+size_t tw_vm_scan(
+    tw_vm *vm, const tw_batch *batch, uint16_t *partitions, int64_t *times, int64_t *watermarks,
+    size_t capacity);
+// The watermark after everything that was run or scanned; TW_NO_TIME when there is none.
+int64_t tw_vm_watermark(const tw_vm *vm);
+// The newest time of a source so far; TW_NO_TIME when there is none.
+int64_t tw_vm_newest(const tw_vm *vm, uint32_t source_index);
+
+// Event time has passed `watermark` (milliseconds since 1970; INT64_MAX: the input has ended): runs
+// on_timer of what is due, and removes what has expired.  Rows are appended as by tw_vm_run.
+tw_status tw_vm_advance(
+    tw_vm *vm, int64_t watermark, tw_buffer *const *sinks, tw_rows *const *rows);
 
 // True when a script mentions `state`, so that partitions matter.
 bool tw_vm_uses_state(const tw_vm *vm);
+
+// ---------------------------------------------------------------- keyed state
+
+enum { TW_STATE_VALUE = 0, TW_STATE_TIMER = 1, TW_STATE_CLOCK = 2 };
+typedef struct {
+    int32_t kind;       // what the entry is: a value, a timer, or the time of stage and partition
+    uint32_t partition;
+    const char *stage;  // its name
+    const char *key;    // of a timer its name; of a clock nothing
+    size_t key_length;
+    const char *value;  // opaque bytes, none of a timer or clock; NULL: the entry is gone
+    size_t value_length;
+    int64_t expiry;     // INT64_MAX: never; of a timer when it fires; of a clock its time
+} tw_state_change;
+typedef void (*tw_each_change)(void *context, const tw_state_change *change);
+// Every entry that changed since the previous call, once, as it is now; between two batches, and
+// with `track_changes` only.  Pointers hold during the call back, which must not call the VM.
+void tw_vm_state_changes(tw_vm *vm, tw_each_change each, void *context);
+// Puts one entry back (or removes it), before the first record. Fails for a stage that there is
+// not, for bytes that are no value, and when there is no room.
+tw_status tw_vm_state_restore(tw_vm *vm, const tw_state_change *change);
 
 // Counters since creation. Names live as long as the VM.
 enum { TW_COUNT_DROPPED = 0, TW_COUNT_DEAD = 1, TW_COUNT_METRIC = 2, TW_COUNT_UNCONNECTED = 3 };

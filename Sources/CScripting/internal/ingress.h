@@ -22,6 +22,8 @@ class Ingress {
     // Finds the structure of many lines at once, which saves most of the cost per line; the
     // following calls of `read_object` may be for lines of this text, from first to last.
     void prepare_lines(const char *text, size_t length);
+    // The text of those lines may change from now on; its memory is used again for other records.
+    void forget_lines();
     // Checks any JSON text; fills `problem` when it is malformed.
     bool check(const char *text, size_t length, Problem &problem);
     // Checks a JSON object and notes its members in `fields`.

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "CScripting.h"
+#include "aggregate.h"
+#include "event_time.h"
 #include "ingress.h"
 #include "record.h"
 #include "schema.h"
@@ -74,9 +76,11 @@ struct Stage {
     tw_native native = nullptr;
     void *native_context = nullptr;
     int64_t budget = 0;
-    int process = LUA_NOREF, environment = LUA_NOREF, modules = LUA_NOREF;
+    int process = LUA_NOREF, on_timer = LUA_NOREF;
+    int environment = LUA_NOREF, modules = LUA_NOREF;
     std::vector<Output> outputs{1};
     bool on_dead_letters = false;
+    int32_t aggregate = -1;  // its place among the aggregate stages, or -1
 };
 
 struct Module {
@@ -159,7 +163,30 @@ struct Pending {
     }
 };
 
-enum class CallKind : uint8_t { load, process, generate };
+enum class CallKind : uint8_t { load, process, generate, load_aggregate, aggregate, timer };
+
+// One call of an aggregate in Lua.
+struct AggregateCall {
+    uint32_t index;
+    int operation;
+    const void *accumulator;
+    size_t length;
+    const void *second;  // the other accumulator, or a record's JSON text
+    size_t second_length;
+    int64_t start, end;
+    tw_buffer *out;
+};
+
+// The timer that is firing.
+struct Timer {
+    bool active = false;      // on_timer, or what it has emitted, is running
+    bool at_end = false;      // because the input has ended
+    int64_t at = INT64_MIN;
+    int64_t watermark = INT64_MIN;
+    int32_t stage = -1;
+    uint32_t partition = 0;
+    std::string name, place, original;
+};
 
 // One entry into Lua: what to do, and what came of it.
 struct Call {
@@ -171,6 +198,7 @@ struct Call {
     const VerdictObject *verdict = nullptr;
     MadeList list{};
     uint64_t index = 0;
+    const AggregateCall *aggregate = nullptr;
 };
 
 }  // namespace tidewheel
@@ -189,6 +217,10 @@ struct tw_vm {
     tidewheel::StateStore state;
     std::vector<tidewheel::Stage> stages;
     std::vector<tidewheel::Module> modules;
+    std::vector<tidewheel::Aggregate> aggregates;
+    std::vector<tidewheel::UserAggregate> user_aggregates;
+    tidewheel::TimeReader time_reader;
+    tidewheel::Watermark watermarks;
     tidewheel::Output source_output, letter_output;
     std::map<std::string, tw_lookup *> lookups;
     uint32_t sink_count = 0;
@@ -199,6 +231,12 @@ struct tw_vm {
     int32_t stage = -1;  // whose rule is running
     uint32_t partition = 0;
     int64_t now_milliseconds = 0;
+    int64_t event_time = TW_NO_TIME;  // of the record in progress
+    int64_t watermark = TW_NO_TIME;   // as it was before that
+    uint32_t record_index = 0;        // its place in the batch
+    const tw_batch *batch = nullptr;
+    bool record_open = false, prepared = false;
+    tidewheel::Timer timer;
     tidewheel::Origin origin;
     tidewheel::MadeList emitted;
     tidewheel::Pending pending;
@@ -217,6 +255,8 @@ struct tw_vm {
     std::vector<size_t> marks;
     std::vector<uint64_t> row_marks;
     tw_buffer *const *sinks = nullptr;
+    tw_rows *const *rows = nullptr;
+    std::vector<tidewheel::RowMark> rows_marks;
     tidewheel::KeyCacheEntry key_cache[256]{};
     tidewheel::CopyArena *copies = nullptr;
     bool copies_lost = false;  // Lua could not run a finalizer
@@ -233,7 +273,7 @@ struct tw_vm {
 
     tw_vm(const tw_vm_config &config)
         : config(config), ingress(config.depth_limit), checker(config.depth_limit),
-          state(config.state_memory) {}
+          state(config.state_memory, config.track_changes) {}
 };
 
 namespace tidewheel {
@@ -280,6 +320,7 @@ const char *copy_or_raise(lua_State *L, Arena &arena, const char *text, size_t l
 void open_host(lua_State *L, tw_vm *vm, int base);
 int host_random(lua_State *L);
 void open_state(lua_State *L, int base);
+std::string_view state_key(lua_State *L, int index);  // raises
 void open_verdicts(lua_State *L, tw_vm *vm, int base);
 void open_meta(lua_State *L, tw_vm *vm);
 // A table of functions behind a read-only view, as a field of the base.
@@ -291,6 +332,30 @@ int run_call(tw_vm *vm, Call &call);  // a LUA_ status; the error is then in vm-
 void note_failure(tw_vm *vm, const char *kind, const char *text, size_t length);
 Made *make_record(lua_State *L, tw_vm *vm, int index);  // host_verdicts.cpp; raises
 
+// aggregate.cpp
+bool append_row(tw_vm *vm, uint32_t stage, Node *record);
+void mark_rows(tw_vm *vm);
+void settle_rows(tw_vm *vm, bool committed);
+
+// accumulator.cpp and user_aggregate.cpp; all of them raise
+void encode_accumulator(lua_State *L, tw_vm *vm, int index, Text &out);
+void decode_accumulator(lua_State *L, tw_vm *vm, const char *bytes, size_t length);
+void load_user_aggregate(lua_State *L, tw_vm *vm, UserAggregate &aggregate);
+void call_user_aggregate(lua_State *L, tw_vm *vm, const AggregateCall &call);
+
+// state_time.cpp
+int64_t state_time(tw_vm *vm);  // by which values expire
+int64_t read_ttl(lua_State *L, int index, const char *function);  // in milliseconds; raises
+
+// timers.cpp
+int state_timer(lua_State *L);
+int call_timer(lua_State *L, tw_vm *vm);
+// Runs what is due, as transactions of their own; outside any record, after a rise of event time.
+void fire_timers(tw_vm *vm, int64_t watermark);
+inline bool timers_due(const tw_vm *vm) {
+    return vm->state.due_timer(vm->watermark) != nullptr;
+}
+
 // transaction.cpp
 using CountTable = std::unordered_map<std::string, double>;
 void begin_record(tw_vm *vm);
@@ -299,8 +364,13 @@ void commit(tw_vm *vm);
 void count_drop(tw_vm *vm, std::string reason);  // a record that ends by decision of a rule
 void count_name(CountTable &table, std::string_view name, double value);
 
+// batch.cpp
+void deliver_letter(tw_vm *vm);  // of vm->failure
+tw_status memory_status(tw_vm *vm);
+
 // runner.cpp
 bool deliver(tw_vm *vm, const Output &output, Node *record);
+bool deliver_made(tw_vm *vm, const Stage &stage, const MadeList &list);
 Node *fresh_node(tw_vm *vm, const char *text, size_t length);  // indexed; nullptr: no memory
 
 // trace.cpp
@@ -308,6 +378,10 @@ void arm_trace(tw_vm *vm);
 void disarm_trace(tw_vm *vm);
 void note_value(lua_State *L, int index, TraceLine &line);
 void note_field(lua_State *L, tw_vm *vm, const Node *node, const char *key, size_t length);
+
+// batch.cpp
+void deliver_letter(tw_vm *vm);
+void read_clock(tw_vm *vm);
 
 // dead_letter.cpp
 void write_letter(tw_vm *vm, Text &out);

@@ -1,0 +1,127 @@
+// What a journal needs of the state: the changes since the last call, and putting them back.
+#include <cstdio>
+
+#include "internal/vm.h"
+
+namespace tidewheel {
+
+void StateStore::mark(StateNode *node) {
+    if (node->second.marked) return;
+    node->second.marked = true;
+    // What was not known before and is gone again will be no change, so this holds at most what
+    // is there now and what was known.
+    node->second.table->changes.try_emplace(node->first, node->second.known);
+}
+
+void StateStore::list_changes(EachChange each, void *context) {
+    for (auto &[id, table] : tables) {
+        for (auto &[key, known] : table.changes) {
+            auto entry = table.entries.find(key);
+            bool deleted = entry == table.entries.end();
+            if (deleted && !known) continue;
+            StateChange change{table.kind, table.stage, table.partition, key, {}, deleted, never};
+            if (!deleted) {
+                entry->second.marked = false;
+                entry->second.known = true;
+                change.value = entry->second.value;
+                change.expiry = entry->second.expiry;
+            }
+            each(context, change);
+        }
+        table.changes = {};
+        if (!table.clock_changed) continue;
+        table.clock_changed = false;
+        each(context, {StateKind::clock, table.stage, table.partition, {}, {}, false, table.clock});
+    }
+}
+
+// False when there is no room.
+bool StateStore::restore(const StateChange &change) {
+    if (change.kind == StateKind::clock) {
+        StateTable &table = open(StateKind::value, change.stage, change.partition);
+        table.clock = table.restored_clock = change.expiry;
+        return true;
+    }
+    StateTable &table = open(change.kind, change.stage, change.partition);
+    bool done = true;
+    if (change.deleted) erase(table, change.key);
+    else done = put(table, nullptr, change.key, change.value, change.expiry);
+    undo.clear();
+    auto entry = table.entries.find(change.key);
+    if (done && entry != table.entries.end()) entry->second.known = true;
+    return done;
+}
+
+// A value whose bytes a rule can read without harm.
+static bool is_sound(tw_vm *vm, const tw_state_change &change) {
+    constexpr int64_t latest = 1'000'000'000'000'000;
+    if (change.kind != TW_STATE_VALUE && (change.expiry < -latest || change.expiry > latest))
+        return false;
+    if (change.kind != TW_STATE_VALUE) return change.value_length == 0;
+    if (change.value_length == 0) return false;
+    const char *payload = change.value + 1;
+    size_t length = change.value_length - 1;
+    switch (change.value[0]) {
+    case 'i':
+    case 'd': return length == 8;
+    case 's': return true;
+    case 'j': {
+        Problem problem;
+        const char *text = vm->arena.copy(payload, length);
+        return text && vm->checker.check(text, length, problem);
+    }
+    default: return false;
+    }
+}
+
+struct Listener {
+    tw_vm *vm;
+    tw_each_change each;
+    void *context;
+};
+
+static void tell(void *context, const StateChange &change) {
+    const Listener &listener = *static_cast<Listener *>(context);
+    tw_state_change told{};
+    told.kind = int32_t(change.kind);
+    told.stage = listener.vm->stages[change.stage].name.c_str();
+    told.partition = change.partition;
+    told.key = change.key.data();
+    told.key_length = change.key.size();
+    told.value = change.deleted ? nullptr : change.value.data() ? change.value.data() : "";
+    told.value_length = change.value.size();
+    told.expiry = change.expiry;
+    listener.each(listener.context, &told);
+}
+
+}  // namespace tidewheel
+
+using namespace tidewheel;
+
+void tw_vm_state_changes(tw_vm *vm, tw_each_change each, void *context) {
+    Listener listener{vm, each, context};
+    vm->state.list_changes(tell, &listener);
+}
+
+tw_status tw_vm_state_restore(tw_vm *vm, const tw_state_change *change) {
+    tw_status status{};
+    auto refuse = [&](const char *reason) {
+        status.code = TW_ERROR;
+        snprintf(status.message, sizeof status.message, "state of the stage \"%s\": %s",
+                 change->stage, reason);
+        return status;
+    };
+    size_t stage = 0;
+    while (stage < vm->stages.size() && vm->stages[stage].name != change->stage) stage++;
+    if (stage == vm->stages.size()) return refuse("there is no such stage");
+    if (change->kind < TW_STATE_VALUE || change->kind > TW_STATE_CLOCK)
+        return refuse("an unknown kind of entry");
+    vm->arena.reset();
+    bool deleted = change->value == nullptr && change->kind != TW_STATE_CLOCK;
+    if (!deleted && !is_sound(vm, *change)) return refuse("an entry is damaged");
+    StateChange entry{StateKind(change->kind), uint32_t(stage), change->partition,
+                      {change->key, change->key_length}, {change->value, change->value_length},
+                      deleted, change->expiry};
+    if (!vm->state.restore(entry)) return refuse("limits.state_memory is reached");
+    return status;
+}

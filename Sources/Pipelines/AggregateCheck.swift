@@ -1,0 +1,132 @@
+internal import Records
+internal import Scripting
+internal import Windowing
+
+/// Checks aggregates in Lua before the first record: that they have what their windows need, and
+/// that merging two halves gives what adding everything gives.
+extension Plan {
+    func checkAggregates(_ vm: borrowing RuleVM) throws(RuleError) {
+        for (index, stage) in definition.stages.enumerated() {
+            guard case .aggregate(let aggregate) = stage.work,
+                let hook = vm.hook(of: index) as? WindowHook
+            else { continue }
+            for (place, file) in aggregate.userFiles.enumerated() {
+                try check(hook.aggregates, place, file.path, aggregate.definition.window)
+            }
+        }
+    }
+
+    private func check(
+        _ users: LuaAggregates, _ place: Int, _ path: String, _ window: WindowKind
+    ) throws(RuleError) {
+        do throws(UserAggregateError) {
+            _ = try users.create(place)
+        } catch {
+            throw RuleError(error.message)
+        }
+        var samples = SampleRecords(plan: self, script: ruleSet.bytes(of: path) ?? [])
+        var nothing: UserAggregateError?
+        var usable = 0
+        for round in 0..<400 where usable < 24 {
+            let records = samples.next(6)
+            let whole: Value
+            do throws(UserAggregateError) {
+                whole = try result(users, place, records)
+            } catch {
+                // Samples are made up, so most errors mean nothing; this one does.
+                if error.message.contains("returned nothing") { nothing = nothing ?? error }
+                continue
+            }
+            nothing = nil
+            usable += 1
+            guard users.canMerge(place) else { break }
+            try compare(users, place, path, records, split: 1 + (round + usable) % 5, whole)
+        }
+        if let nothing { throw RuleError(nothing.message) }
+        try checkMerge(users, place, path, window)
+    }
+
+    private func checkMerge(
+        _ users: LuaAggregates, _ place: Int, _ path: String, _ window: WindowKind
+    ) throws(RuleError) {
+        if users.canMerge(place) { return }
+        let kind: String
+        switch window {
+        case .session: kind = "session"
+        case .rolling, .rollingRows: kind = "rolling"
+        default: return
+        }
+        throw RuleError(
+            "\(path):1: a \(kind) window needs the function \"merge\" of the aggregate")
+    }
+
+    private func compare(
+        _ users: LuaAggregates, _ place: Int, _ path: String, _ records: [[UInt8]], split: Int,
+        _ whole: Value
+    ) throws(RuleError) {
+        let halves: Value
+        do throws(UserAggregateError) {
+            halves = try merged(users, place, records, split)
+        } catch {
+            throw RuleError("\(error.message) (merging two halves of what add takes)")
+        }
+        if isSame(whole, halves) { return }
+        throw RuleError(
+            "\(path):1: merging two parts gives \(text(halves.json)), adding all records gives "
+                + "\(text(whole.json)); the records: " + records.map(text).joined(separator: " "))
+    }
+
+    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private func accumulate(
+        _ users: LuaAggregates, _ place: Int, _ records: ArraySlice<[UInt8]>
+    ) throws(UserAggregateError) -> [UInt8] {
+        var accumulator = try users.create(place)
+        for record in records { accumulator = try users.add(place, accumulator, record) }
+        return accumulator
+    }
+
+    private func result(
+        _ users: LuaAggregates, _ place: Int, _ records: [[UInt8]]
+    ) throws(UserAggregateError) -> Value {
+        try value(users, place, try accumulate(users, place, records[...]))
+    }
+
+    private func merged(
+        _ users: LuaAggregates, _ place: Int, _ records: [[UInt8]], _ split: Int
+    ) throws(UserAggregateError) -> Value {
+        let left = try accumulate(users, place, records[..<split])
+        let right = try accumulate(users, place, records[split...])
+        return try value(users, place, try users.merge(place, left, right))
+    }
+
+    private func value(
+        _ users: LuaAggregates, _ place: Int, _ accumulator: [UInt8]
+    ) throws(UserAggregateError) -> Value {
+        var reader = JSONReader(try users.result(place, accumulator, start: 0, end: 60_000))
+        do {
+            return try reader.readDocument()
+        } catch {
+            throw UserAggregateError(message: "\(error)")
+        }
+    }
+
+    /// The same value, but for the last digits of numbers, which depend on the order of adding.
+    private func isSame(_ left: Value, _ right: Value) -> Bool {
+        switch (left, right) {
+        case (.array(let one), .array(let other)):
+            return one.count == other.count && zip(one, other).allSatisfy { isSame($0, $1) }
+        case (.object(let one), .object(let other)):
+            let names = Set(one.map(\.name))
+            return names == Set(other.map(\.name))
+                && names.allSatisfy { name in
+                    let pair = (Record(one)[name], Record(other)[name])
+                    guard let first = pair.0, let second = pair.1 else { return false }
+                    return isSame(first, second)
+                }
+        default:
+            guard let one = left.double, let other = right.double else { return left == right }
+            return (one - other).magnitude <= 1e-9 * max(1, max(one.magnitude, other.magnitude))
+        }
+    }
+}

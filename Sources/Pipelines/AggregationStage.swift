@@ -1,0 +1,136 @@
+internal import Records
+internal import Scripting
+internal import Windowing
+
+/// The windows of one aggregate stage, and where their rows go.
+final class AggregationStage {
+    let index: Int
+    let name: String
+    let windows: WindowOperator
+    var output = WindowOutput()
+    /// Rows are added while their record is still a transaction, because Lua may let it fail.
+    let isPrepared: Bool
+    /// Its records are the rows of another aggregate stage.
+    let isFedByWindows: Bool
+    private let mainSinks: [Int]?
+    private let lateSinks: [Int]?
+    private let isMainConnected: Bool
+    private let isLateConnected: Bool
+    private let batch = Batch()
+    private var position: UInt64 = 0
+    private let hook: WindowHook?
+
+    init(
+        _ index: Int, _ name: String, _ aggregate: AggregateStage, _ plan: Plan,
+        _ vm: borrowing RuleVM
+    ) {
+        self.index = index
+        self.name = name
+        isPrepared = !aggregate.userFiles.isEmpty
+        isFedByWindows = plan.definition.isBehindWindows(index)
+        isMainConnected = vm.isConnected(stage: index, output: nil)
+        isLateConnected = vm.isConnected(stage: index, output: "late")
+        mainSinks = plan.definition.onlySinks(of: .stage(index, output: nil))
+        lateSinks = plan.definition.onlySinks(of: .stage(index, output: "late"))
+        hook = vm.hook(of: index) as? WindowHook
+        windows = WindowOperator(aggregate.definition, users: hook?.aggregates)
+        batch.source = name
+        batch.file = name
+        hook?.stage = self
+    }
+
+    /// How many rows were added by their records since the last call.
+    func takePreparedCount() -> Int {
+        guard let hook else { return 0 }
+        defer { hook.committed = 0 }
+        return hook.committed
+    }
+
+    /// Lets everything in `output` go on, and empties it.
+    func deliver(
+        vm: inout RuleVM, outputs: [OutputBuffer], injected: [RowBuffer]
+    ) throws(RuleError) {
+        for failure in output.failures {
+            position += 1
+            vm.reject(
+                stage: index,
+                failure: RuleFailure(
+                    message: failure.message, file: failure.file, line: failure.line),
+                original: failure.original, position: position, into: outputs, rows: injected)
+        }
+        if output.rowTimes.count > 0, isMainConnected {
+            if let mainSinks {
+                for sink in mainSinks {
+                    outputs[sink].append(output.rows, rows: output.rowTimes.count)
+                }
+            } else {
+                fill(output.rowEnds)
+                batch.bytes.append(copyOf: output.rows)
+                try vm.inject(
+                    batch, stage: index, output: nil, times: output.rowTimes,
+                    watermarks: output.rowWatermarks, into: outputs, rows: injected)
+            }
+        }
+        if output.lateCount > 0, isLateConnected { try deliverLate(&vm, outputs, injected) }
+        output.removeAll()
+    }
+
+    private func deliverLate(
+        _ vm: inout RuleVM, _ outputs: [OutputBuffer], _ injected: [RowBuffer]
+    ) throws(RuleError) {
+        if let lateSinks {
+            for sink in lateSinks { outputs[sink].append(output.late, rows: output.lateCount) }
+            return
+        }
+        fill(output.lateEnds)
+        batch.bytes.append(copyOf: output.late)
+        try vm.inject(
+            batch, stage: index, output: "late", times: output.lateTimes,
+            watermarks: output.lateWatermarks, into: outputs, rows: injected)
+    }
+
+    /// One entry for each line that ends at `ends`.
+    private func fill(_ ends: [Int]) {
+        batch.removeAll()
+        var start = 0
+        for end in ends {
+            position += 1
+            batch.entries.append(
+                Batch.Entry(
+                    text: start..<(end - 1), original: 0..<0, problem: 0..<0, position: position,
+                    line: position, originalLength: 0))
+            start = end
+        }
+    }
+}
+
+extension Definition {
+    /// True when there are windows.
+    var hasAggregates: Bool {
+        stages.contains { if case .aggregate = $0.work { true } else { false } }
+    }
+
+    /// True when a computed field is written in Lua.
+    var hasAggregatesInLua: Bool {
+        stages.contains {
+            if case .aggregate(let aggregate) = $0.work {
+                !aggregate.userFiles.isEmpty
+            } else {
+                false
+            }
+        }
+    }
+
+    /// True when the records of a stage are rows of windows.
+    func isBehindWindows(_ stage: Int) -> Bool {
+        guard case .stage(let parent, _) = stages[stage].from else { return false }
+        if case .aggregate = stages[parent].work { return true }
+        return isBehindWindows(parent)
+    }
+
+    /// The sinks that take an output, when nothing but sinks does.
+    func onlySinks(of origin: Origin) -> [Int]? {
+        guard !stages.contains(where: { $0.from == origin }) else { return nil }
+        return sinks.indices.filter { sinks[$0].from == origin }
+    }
+}
