@@ -264,6 +264,9 @@ bool append_row(tw_vm *vm, uint32_t index, Node *record) {
     rows.columns = uint32_t(aggregate.columns.size());
     tw_row row{};
     row.time = vm->event_time;
+    // A dead letter without a time of its own stands where time is, so that it is never late.
+    if (row.time == TW_NO_TIME)
+        row.time = vm->watermark == TW_NO_TIME ? vm->now_milliseconds : vm->watermark + 1;
     // What a timer emits belongs to the time at which it was due, even if time is beyond that.
     row.watermark = vm->timer.active ? vm->event_time - 1 : vm->watermark;
     row.ordinal = vm->record_index;

@@ -35,7 +35,21 @@ void deliver_letter(tw_vm *vm) {
     vm->in_letter = vm->skip_rules = false;
 }
 
+static int64_t current_watermark(tw_vm *vm) {
+    const tw_batch &batch = *vm->batch;
+    return vm->watermarks.current(batch.source_index, batch.has_floor ? batch.floor : INT64_MAX,
+                                  vm->time_reader.out_of_orderness);
+}
+
+// The watermark that the record in progress meets; its own time is not known yet.
+static void meet_watermark(tw_vm *vm) {
+    const tw_batch &batch = *vm->batch;
+    vm->watermark = batch.times ? batch.watermarks[vm->record_index] : current_watermark(vm);
+    vm->event_time = TW_NO_TIME;
+}
+
 static void reject_line(tw_vm *vm, const char *problem) {
+    if (vm->time_reader.active) meet_watermark(vm);
     char reason[400];
     int length = snprintf(reason, sizeof reason, "%s", problem);
     begin_record(vm);
@@ -47,12 +61,6 @@ static void reject_line(tw_vm *vm, const char *problem) {
 }
 
 // ---- time
-
-static int64_t current_watermark(tw_vm *vm) {
-    const tw_batch &batch = *vm->batch;
-    return vm->watermarks.current(batch.source_index, batch.has_floor ? batch.floor : INT64_MAX,
-                                  vm->time_reader.out_of_orderness);
-}
 
 static void reject_time(tw_vm *vm, const std::string &reason) {
     begin_record(vm);
@@ -67,9 +75,7 @@ static void reject_time(tw_vm *vm, const std::string &reason) {
 // The record gets its time and the watermark that it meets; false when it has become a letter.
 static bool admit_time(tw_vm *vm, const char *text) {
     const tw_batch &batch = *vm->batch;
-    vm->event_time = TW_NO_TIME;
-    vm->watermark =
-        batch.times ? batch.watermarks[vm->record_index] : current_watermark(vm);
+    meet_watermark(vm);
     if (timers_due(vm)) fire_timers(vm, vm->watermark);
     int64_t time = batch.times ? batch.times[vm->record_index] : TW_NO_TIME;
     vm->event_time = time;

@@ -161,8 +161,9 @@ static bool run_native(tw_vm *vm, uint32_t index, Node *record) {
 
 static bool run_stage(tw_vm *vm, uint32_t index, Node *record) {
     const Stage &stage = vm->stages[index];
+    // A dead letter that a window cannot take goes on where else it can.
+    if (stage.aggregate >= 0) return vm->skip_rules || append_row(vm, index, record);
     if (vm->skip_rules) return deliver(vm, stage.outputs[0], record);
-    if (stage.aggregate >= 0) return append_row(vm, index, record);
     if (stage.schema && !check_schema(vm, stage, record)) return false;
     if (stage.process != LUA_NOREF) return run_script(vm, index, record);
     if (stage.native) return run_native(vm, index, record);

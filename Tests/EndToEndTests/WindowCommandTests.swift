@@ -153,6 +153,36 @@ import Testing
                 + #""window_end":"2025-01-01T00:00:20.000Z"}"# + "\n")
     }
 
+    @Test(arguments: ["1", "3"])
+    func `dead letters can be counted, also those without a time`(workers: String) throws {
+        let folder = TemporaryFolder()
+        folder.write(
+            """
+            source: {file: {path: in.jsonl}}
+            time: {field: at}
+            stages:
+              - name: bad
+                from: dead_letters
+                aggregate: {key: kind, window: {tumbling: 1h}, compute: {n: count}}
+            sinks:
+              - {from: source, file: {path: out.jsonl}}
+              - {from: bad, file: {path: bad.jsonl}}
+            """, to: "pipeline.yaml")
+        folder.write(
+            #"{"at":"2025-01-01T00:10:00Z"}"# + "\n{\n{\"at\":7}\nnonsense\n"
+                + #"{"at":"2025-01-01T01:10:00Z"}"# + "\n{\n", to: "in.jsonl")
+        let run = try Tool.run("run", folder.path, "--once", "--workers", workers)
+        #expect(run.status == 0, "\(run.errors)")
+        let rows = folder.text("bad.jsonl").split(separator: "\n").map { $0.prefix(62) }
+        #expect(
+            rows
+                == [
+                    #"{"kind":"malformed","n":2,"window_start":"2025-01-01T00:00:00"#,
+                    #"{"kind":"invalid","n":1,"window_start":"2025-01-01T00:00:00.0"#,
+                    #"{"kind":"malformed","n":1,"window_start":"2025-01-01T01:00:00"#,
+                ].map { $0.prefix(62) })
+    }
+
     @Test func `an error in an aggregate in Lua undoes its record everywhere`() throws {
         let folder = TemporaryFolder()
         folder.write(
