@@ -17,30 +17,39 @@ let package = Package(
         .systemLibrary(
             name: "CCompression", pkgConfig: "zlib libzstd",
             providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
+        .systemLibrary(
+            name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(
             name: "CScripting", dependencies: ["CLua"],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("re2")]),
         .target(name: "Records"),
         .target(name: "CChecksum"),
         .target(name: "Journal", dependencies: ["CChecksum"]),
+        .target(name: "Queueing", dependencies: ["Journal"]),
         .target(name: "Scripting", dependencies: ["CScripting", "Records"]),
         .target(name: "Windowing", dependencies: ["Records"]),
         .target(name: "Stages", dependencies: ["Records", "Scripting", "Windowing"]),
         .target(
             name: "Connectors", dependencies: ["CCompression", "Records", "Scripting", "Stages"]),
+        .target(name: "Control", dependencies: ["Journal", "Queueing", "Records", "Stages"]),
         .target(
             name: "Pipelines",
             dependencies: [
-                "Records", "Scripting", "Stages", "Windowing",
+                "Journal", "Queueing", "Records", "Scripting", "Stages", "Windowing",
                 .product(name: "Yams", package: "Yams"),
             ]),
         .target(
             name: "Tidewheel",
-            dependencies: ["Connectors", "Pipelines", "Records", "Scripting", "Stages"]),
+            dependencies: [
+                "Connectors", "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Stages",
+            ]),
         .executableTarget(
             name: "CommandLine",
             dependencies: [
-                "Connectors", "Pipelines", "Records", "Scripting", "Stages", "Tidewheel",
+                "CEditline", "CSQLite", "Connectors", "Control", "Journal", "Pipelines", "Queueing",
+                "Records", "Scripting", "Stages", "Tidewheel",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
@@ -48,7 +57,9 @@ let package = Package(
             exclude: ["pipeline", "README.md", "expected"]),
         .target(name: "TestKit", dependencies: ["Journal"], path: "Sources/TestKit"),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "TestKit"]),
-        .testTarget(name: "SimulationTests", dependencies: ["Journal", "TestKit"]),
+        .testTarget(name: "QueueingTests", dependencies: ["Journal", "Queueing", "TestKit"]),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Journal", "Queueing", "TestKit"]),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),
         .testTarget(
             name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
@@ -57,9 +68,13 @@ let package = Package(
         .testTarget(
             name: "ConnectorsTests", dependencies: ["Connectors", "Records", "Stages", "TestKit"]),
         .testTarget(
+            name: "ControlTests",
+            dependencies: ["Control", "Journal", "Queueing", "Records", "TestKit"]),
+        .testTarget(
             name: "PipelinesTests",
             dependencies: [
-                "Connectors", "Pipelines", "Records", "Scripting", "Stages", "TestKit", "Windowing",
+                "Connectors", "Pipelines", "Queueing", "Records", "Scripting", "Stages", "TestKit",
+                "Windowing",
             ],
             exclude: ["Golden"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),
@@ -90,4 +105,7 @@ for target in package.targets where target.type != .system {
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("MemberImportVisibility"),
     ]
+    if target.name == "Queueing" {
+        target.swiftSettings? += [.enableExperimentalFeature("Lifetimes")]
+    }
 }

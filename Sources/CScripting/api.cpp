@@ -29,7 +29,8 @@ static const tw_api_entry entries[] = {
      "entry. Without a field: the whole row as a table. CSV cells are strings.",
      "r.region = lookup(\"users\", r.user_id, \"region\") or null", data},
     {"state", "state:get(key)  state:set(key, value [, {ttl = …}])  state:incr(key [, by [, "
-     "{ttl = …}]])  state:delete(key)  state:timer(name, at)",
+     "{ttl = …}]])  state:delete(key)  state:keys()  "
+     "state:timer(name, at)",
      "The engine's keyed store, one per stage and partition. A failing record leaves no trace in "
      "it.", "if state:incr(r.user_id) > 100 then return drop(\"too many\") end", data},
     {"state.get", "state:get(key)", "The stored value, or nil; a table is a copy.", "", data},
@@ -43,6 +44,9 @@ static const tw_api_entry entries[] = {
      "`ttl` the key expires when it would have anyway.",
      "if state:incr(r.user_id, 1, {ttl = \"10m\"}) > 100 then return drop(\"too many\") end", data},
     {"state.delete", "state:delete(key)", "Deletes the key.", "", data},
+    {"state.keys", "state:keys()", "The keys of the stage and partition, as a list in the order of "
+     "bytes; for migrate above all, since it takes a while when there are many.",
+     "for _, key in ipairs(state:keys()) do state:set(\"v2.\" .. key, state:get(key)) end", data},
     {"state.timer", "state:timer(name, at)",
      "Sets the timer of this name, or moves it, to an event time: milliseconds since 1970 or an "
      "RFC 3339 text; nil cancels it. When event time has passed `at`, the file's function "

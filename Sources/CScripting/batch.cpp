@@ -100,6 +100,11 @@ static Node *root_node(tw_vm *vm, const char *text, size_t length) {
     root->length = uint32_t(length);
     root->fields = vm->fields.items;
     root->count = vm->fields.count;
+    if (vm->fields.shape) {
+        root->shape = vm->fields.shape;
+        root->keys_ready = true;
+        memcpy(root->seen, vm->ingress.shape.seen, sizeof root->seen);
+    }
     return root;
 }
 
@@ -265,6 +270,11 @@ static void visit_entries(Visitor &visitor) {
         origin.original = originals + entry.original_offset;
         origin.original_length = entry.original_length;
         origin.original_full_length = entry.original_full_length;
+        origin.id = originals + entry.id_offset;
+        origin.id_length = entry.id_length;
+        origin.headers = originals + entry.headers_offset;
+        origin.headers_length = entry.headers_length;
+        origin.attempt = entry.attempt ? entry.attempt : 1;
         if (entry.problem_length)
             snprintf(problem, sizeof problem, "%.*s", int(entry.problem_length),
                      originals + entry.problem_offset);

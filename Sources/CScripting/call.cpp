@@ -133,6 +133,10 @@ static void load_stage(lua_State *L, tw_vm *vm, Stage &stage) {
             luaL_error(L, "%s:1: the file defines no function process(r, meta)",
                        stage.file.c_str());
     }
+    lua_Debug function;
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">u", &function);
+    stage.takes_meta = function.nparams > 1 || function.isvararg;
     stage.process = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushliteral(L, "on_timer");
     int type = lua_rawget(L, 1);
@@ -140,6 +144,7 @@ static void load_stage(lua_State *L, tw_vm *vm, Stage &stage) {
     else if (type != LUA_TNIL)
         luaL_error(L, "%s:1: on_timer is a %s, not a function", stage.file.c_str(),
                    lua_typename(L, type));
+    read_migration(L, stage);
 }
 
 static int generate_rows(lua_State *L, tw_vm *vm, Call &call) {
@@ -195,10 +200,16 @@ static int protected_call(lua_State *L) {
         return 0;
     }
     if (call.kind == CallKind::timer) return call_timer(L, vm);
+    if (call.kind == CallKind::migrate) {
+        call_migration(L, vm, call);
+        return 0;
+    }
+    if (call.kind == CallKind::evaluate) return evaluate(L, vm);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stages[call.stage].process);
     push_handle(L, vm, call.record, &vm->arena, vm->generation, 0);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->meta_object);
-    lua_call(L, 2, 1);
+    const bool takes_meta = vm->stages[call.stage].takes_meta;
+    if (takes_meta) lua_rawgeti(L, LUA_REGISTRYINDEX, vm->meta_object);
+    lua_call(L, takes_meta ? 2 : 1, 1);
     check_budget(L);
     interpret(L, vm, call);
     check_budget(L);
@@ -245,6 +256,7 @@ int run_call(tw_vm *vm, Call &call) {
     lua_pushlightuserdata(L, &call);
     bool traced = vm->trace.active;
     if (traced) arm_trace(vm);
+    else if (vm->tools.counts_lines) arm_line_counts(vm);
     begin_call(vm, stage.budget);
     int status = lua_pcall(L, 1, 0, 1);
     vm->budget.in_call = 0;

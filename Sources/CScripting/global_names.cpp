@@ -1,7 +1,8 @@
-// Which global names a script reads and assigns, taken from the compiled chunk that Lua itself
-// makes: so the lint can never disagree with Lua about scopes.
+// Which global names a script reads and assigns and which lines can run, taken from the compiled
+// chunk that Lua itself makes: so the lint can never disagree with Lua about scopes.
 #include <cstdio>
 #include <cstring>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,8 +16,9 @@ namespace {
 // The format of Lua 5.4's precompiled chunks (ldump.c of 5.4 writes it).
 struct ChunkReader {
     const unsigned char *at, *end;
-    tw_each_global each;
-    void *context;
+    tw_each_global each = nullptr;
+    void *context = nullptr;
+    std::set<int> *lines = nullptr;
     bool broken = false;
 
     bool need(size_t count) {
@@ -96,6 +98,8 @@ void ChunkReader::function(bool is_main) {
         line += deltas[pc];
         for (auto &[where, place] : absolute)
             if (deltas[pc] == -128 && where == pc) line = place;
+        if (lines && line > 0) lines->insert(line);
+        if (!each) continue;
         uint32_t instruction;
         memcpy(&instruction, code + pc * 4, 4);
         unsigned operation = instruction & 0x7F;
@@ -115,10 +119,8 @@ int append_chunk(lua_State *, const void *bytes, size_t size, void *target) {
     return 0;
 }
 
-}  // namespace
-
-tw_status tw_lua_globals(
-    const char *file, const char *text, size_t length, tw_each_global each, void *context) {
+// Compiles a script and lets the reader walk over it.
+tw_status read_script(const char *file, const char *text, size_t length, ChunkReader &reader) {
     tw_status status{};
     lua_State *L = luaL_newstate();
     if (!L) {
@@ -135,10 +137,31 @@ tw_status tw_lua_globals(
         constexpr size_t header = 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1;
         if (chunk.size() > header) {
             auto start = reinterpret_cast<const unsigned char *>(chunk.data());
-            ChunkReader reader{start + header, start + chunk.size(), each, context};
+            reader.at = start + header;
+            reader.end = start + chunk.size();
             reader.function(true);
         }
     }
     lua_close(L);
+    return status;
+}
+
+}  // namespace
+
+tw_status tw_lua_globals(
+    const char *file, const char *text, size_t length, tw_each_global each, void *context) {
+    ChunkReader reader{};
+    reader.each = each;
+    reader.context = context;
+    return read_script(file, text, length, reader);
+}
+
+tw_status tw_lua_lines(
+    const char *file, const char *text, size_t length, tw_each_line each, void *context) {
+    ChunkReader reader{};
+    std::set<int> lines;
+    reader.lines = &lines;
+    tw_status status = read_script(file, text, length, reader);
+    for (int line : lines) each(context, file, line, 0);
     return status;
 }

@@ -157,7 +157,7 @@ static int host_log(lua_State *L) {
     size_t length;
     const char *text = lua_tolstring(L, -1, &length);
     if (length > 8192) length = 8192;
-    if (!vm->config.log || vm->trace.active) return 0;
+    if (!vm->config.log || (vm->trace.active && !vm->tools.keeps_trace)) return 0;
     const char *stage = vm->stage >= 0 ? vm->stages[size_t(vm->stage)].name.c_str() : "";
     vm->config.log(vm->config.log_context, stage, text, length);
     return 0;

@@ -1,4 +1,6 @@
 // Host functions over what the engine keeps: state and lookup tables.
+#include <algorithm>
+
 #include "internal/lookup.h"
 #include "internal/vm.h"
 
@@ -143,6 +145,24 @@ static int state_delete(lua_State *L) {
     return 0;
 }
 
+static int state_keys(lua_State *L) {
+    tw_vm *vm = vm_of(L);
+    StateTable &table = values_now(L, vm);
+    // In the arena, because an error of Lua would leave a vector behind.
+    std::string_view *keys = vm->arena.make<std::string_view>(table.entries.size() + 1);
+    if (!keys) raise_memory(L);
+    size_t count = 0;
+    for (auto &[key, entry] : table.entries)
+        if (entry.expiry > table.clock) keys[count++] = key;
+    std::sort(keys, keys + count);
+    lua_createtable(L, int(std::min(count, size_t(INT32_MAX))), 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushlstring(L, keys[i].data(), keys[i].size());
+        lua_rawseti(L, -2, lua_Integer(i) + 1);
+    }
+    return 1;
+}
+
 // ---- lookup
 
 static void push_cell(
@@ -194,7 +214,8 @@ static int host_lookup(lua_State *L) {
 void open_state(lua_State *L, int base) {
     static const luaL_Reg functions[] = {{"get", state_get}, {"set", state_set},
                                          {"incr", state_incr}, {"delete", state_delete},
-                                         {"timer", state_timer}, {nullptr, nullptr}};
+                                         {"keys", state_keys}, {"timer", state_timer},
+                                         {nullptr, nullptr}};
     set_library(L, base, "state", functions);
     lua_pushcfunction(L, host_lookup);
     lua_setfield(L, base, "lookup");

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "internal/walk.h"
+
 namespace tidewheel {
 
 struct Ingress::Implementation {
@@ -15,6 +17,7 @@ struct Ingress::Implementation {
     // Whole lines whose structure was found in one go; nullptr when there are none.
     const char *window = nullptr;
     size_t window_length = 0;
+    bool window_has_escapes = true;
     const uint32_t *next = nullptr;  // the first structural position not yet walked
 };
 
@@ -25,12 +28,6 @@ Ingress::Ingress(uint32_t depth_limit) : implementation(new Implementation) {
 
 Ingress::~Ingress() = default;
 
-static bool fail(Problem &problem, size_t offset, const char *text) {
-    snprintf(problem.text, sizeof problem.text, "%s", text);
-    problem.offset = offset;
-    return false;
-}
-
 void Ingress::prepare_lines(const char *text, size_t length) {
     auto &self = *implementation;
     Problem ignored;
@@ -39,6 +36,7 @@ void Ingress::prepare_lines(const char *text, size_t length) {
     if (!find_structure(text, length, ignored)) return;
     self.window = text;
     self.window_length = length;
+    self.window_has_escapes = memchr(text, '\\', length) != nullptr;
     self.next = self.parser->structural_indexes.get();
 }
 
@@ -96,212 +94,6 @@ bool Ingress::find_structure(const char *text, size_t length, Problem &problem) 
     }
 }
 
-namespace {
-
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool is_hex(char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-// The grammar of RFC 8259 §6; `kind` tells an integer from the rest.
-bool check_number(const char *at, const char *end, Kind &kind) {
-    kind = Kind::integer;
-    if (at < end && *at == '-') at++;
-    if (at == end || !is_digit(*at)) return false;
-    if (*at == '0') at++;
-    else
-        while (at < end && is_digit(*at)) at++;
-    if (at < end && *at == '.') {
-        kind = Kind::decimal;
-        if (++at == end || !is_digit(*at)) return false;
-        while (at < end && is_digit(*at)) at++;
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        kind = Kind::decimal;
-        if (++at < end && (*at == '+' || *at == '-')) at++;
-        if (at == end || !is_digit(*at)) return false;
-        while (at < end && is_digit(*at)) at++;
-    }
-    return at == end;
-}
-
-// Escapes inside a string (RFC 8259 §7); `escaped` tells whether there are any.
-bool check_escapes(const char *at, const char *end, bool &escaped) {
-    at = static_cast<const char *>(memchr(at, '\\', size_t(end - at)));
-    escaped = at != nullptr;
-    while (at) {
-        if (end - at < 2) return false;
-        char c = at[1];
-        if (c == 'u') {
-            if (end - at < 6) return false;
-            for (int i = 2; i < 6; i++)
-                if (!is_hex(at[i])) return false;
-            at += 6;
-        } else {
-            if (c == 0 || !strchr("\"\\/bfnrt", c)) return false;
-            at += 2;
-        }
-        at = static_cast<const char *>(memchr(at, '\\', size_t(end - at)));
-    }
-    return true;
-}
-
-// A walk over the structural characters of one text.
-struct Walk {
-    const char *base;     // structural positions count from here
-    const char *text;
-    size_t length;
-    const uint32_t *at;   // the next structural position; a sentinel follows the last one
-    uint32_t limit;       // where the text ends, counted from `base`
-    bool has_escapes;
-    uint8_t *containers;
-    uint32_t depth_limit;
-    FieldList *fields;    // of the outermost object, or nullptr
-    Problem *problem;
-    uint32_t depth = 0;
-    Field unused{};       // takes what nobody wants to know
-
-    bool fail(size_t offset, const char *message) const {
-        return tidewheel::fail(*problem, offset, message);
-    }
-    bool fail_here(const char *message) const { return fail(offset_of(base + *at), message); }
-    size_t offset_of(const char *place) const { return size_t(place - text); }
-    bool at_end() const { return *at >= limit; }
-
-    // Where the token that began before the next structural character ends.
-    const char *token_end() const {
-        const char *stop = base + (at_end() ? limit : *at);
-        while (is_space(stop[-1])) stop--;
-        return stop;
-    }
-
-    // Where the next member of the outermost object is noted; nullptr when out of memory.
-    Field *next_field() {
-        if (!fields) return &unused;
-        if (fields->count == fields->capacity && !fields->grow()) return nullptr;
-        return &fields->items[fields->count];
-    }
-
-    bool scalar(const char *start, Kind &kind, bool &escaped, const char *&stop);
-    bool key(Field &field);
-    bool run();
-    bool open(const char *start);
-};
-
-bool Walk::scalar(const char *start, Kind &kind, bool &escaped, const char *&stop) {
-    stop = token_end();
-    size_t size = size_t(stop - start);
-    switch (*start) {
-    case '"':
-        kind = Kind::string;
-        if (has_escapes && !check_escapes(start + 1, stop - 1, escaped))
-            return fail(size_t(start - text), "an escape that JSON does not know");
-        return true;
-    case 't':
-        kind = Kind::boolean;
-        if (size == 4 && !memcmp(start, "true", 4)) return true;
-        break;
-    case 'f':
-        kind = Kind::boolean;
-        if (size == 5 && !memcmp(start, "false", 5)) return true;
-        break;
-    case 'n':
-        kind = Kind::null;
-        if (size == 4 && !memcmp(start, "null", 4)) return true;
-        break;
-    default:
-        if (check_number(start, stop, kind)) return true;
-        break;
-    }
-    return fail(size_t(start - text), "not a JSON value");
-}
-
-bool Walk::key(Field &field) {
-    if (at_end()) return fail(length, "the object never ends");
-    const char *start = base + *at++;
-    if (*start != '"') return fail(offset_of(start), "a field name in quotes is missing");
-    const char *stop = token_end();
-    field.key_escaped = false;
-    if (has_escapes && !check_escapes(start + 1, stop - 1, field.key_escaped))
-        return fail(offset_of(start), "an escape that JSON does not know");
-    field.key_offset = uint32_t(start + 1 - text);
-    field.key_length = uint32_t(stop - start - 2);
-    if (at_end() || base[*at] != ':') return fail(offset_of(stop), "\":\" is missing");
-    at++;
-    return true;
-}
-
-bool Walk::open(const char *start) {
-    if (depth >= depth_limit) return fail(offset_of(start), "nested too deeply");
-    containers[depth++] = uint8_t(*start);
-    return true;
-}
-
-bool Walk::run() {
-    Field *field = &unused;
-    Field inner{};
-    while (true) {
-        // A value is due.
-        if (at_end()) return fail(length, "a value is missing");
-        const char *start = base + *at++;
-        if (*start == '{' || *start == '[') {
-            if (depth == 1) field->value_offset = uint32_t(start - text);
-            if (!open(start)) return false;
-            bool empty = !at_end() && base[*at] == (*start == '{' ? '}' : ']');
-            if (!empty) {
-                if (depth == 1 && !(field = next_field()))
-                    return fail(0, "out of memory while reading the line");
-                if (*start == '{' && !key(depth == 1 ? *field : inner)) return false;
-                continue;
-            }
-        } else {
-            Kind kind = Kind::null;
-            const char *stop;
-            bool escaped = false;
-            if (!scalar(start, kind, escaped, stop)) return false;
-            if (depth == 1) {
-                field->value_offset = uint32_t(start - text);
-                field->value_length = uint32_t(stop - start);
-                field->kind = kind;
-                field->value_escaped = escaped;
-                field->state = 0;
-                if (fields) fields->count++;
-            }
-        }
-        // Behind a value: "," or the ends of containers.
-        while (true) {
-            if (depth == 0) {
-                if (!at_end()) return fail_here("text behind the end of the value");
-                return true;
-            }
-            if (at_end()) return fail(length, "the text ends inside a value");
-            char c = base[*at];
-            uint8_t container = containers[depth - 1];
-            if (c == (container == '{' ? '}' : ']')) {
-                size_t stop = offset_of(base + *at++) + 1;
-                if (--depth == 1) {
-                    field->value_length = uint32_t(stop - field->value_offset);
-                    field->kind = container == '{' ? Kind::object : Kind::array;
-                    field->value_escaped = false;
-                    field->state = 0;
-                    if (fields) fields->count++;
-                }
-                continue;
-            }
-            if (c != ',') return fail_here("\",\" or the end of the value is missing");
-            at++;
-            if (depth == 1 && !(field = next_field()))
-                return fail(0, "out of memory while reading the line");
-            if (container == '{' && !key(depth == 1 ? *field : inner)) return false;
-            break;
-        }
-    }
-}
-
-}  // namespace
-
 bool Ingress::check(const char *text, size_t length, Problem &problem) {
     if (!find_structure(text, length, problem)) return false;
     auto &self = *implementation;
@@ -313,7 +105,7 @@ bool Ingress::check(const char *text, size_t length, Problem &problem) {
 
 bool Ingress::read_object(const char *text, size_t length, FieldList &fields, Problem &problem) {
     auto &self = *implementation;
-    fields.count = 0;
+    fields.count = fields.shape = 0;
     const char *base = self.window;
     if (base && (text < base || text + length > base + self.window_length)) base = nullptr;
     if (!base) {
@@ -326,12 +118,21 @@ bool Ingress::read_object(const char *text, size_t length, FieldList &fields, Pr
     const uint32_t start = uint32_t(text - base);
     while (*self.next < start) self.next++;
     if (*self.next >= limit) return fail(problem, 0, "no JSON value");
-    Walk walk{base, text, length, self.next, limit, memchr(text, '\\', length) != nullptr,
-              self.containers.data(), self.depth_limit, &fields, &problem};
+    const bool has_escapes = base != self.window || self.window_has_escapes;
+    Walk walk{base, text, length, self.next, limit,
+              has_escapes && memchr(text, '\\', length) != nullptr, self.containers.data(),
+              self.depth_limit, &fields, &problem, &shape};
     const bool is_object = base[*self.next] == '{';
     const size_t first = size_t(base + *self.next - text);
-    const bool sound = walk.run();
+    bool sound = walk.usual_object();
+    if (!sound) {
+        walk.at = self.next;
+        walk.depth = fields.count = fields.shape = 0;
+        sound = walk.run();
+    }
     self.next = walk.at;
+    if (sound && is_object && !fields.shape) shape.learn(text, fields);
+    if (fields.shape) shape.misses = 0;
     if (sound && !is_object) return fail(problem, first, "not a JSON object");
     return sound;
 }

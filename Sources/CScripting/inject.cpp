@@ -72,6 +72,11 @@ tw_status tw_vm_inject(
         vm->record_index = uint32_t(i);
         vm->event_time = batch->times[i];
         vm->watermark = batch->watermarks[i];
+        // Time comes on row by row, whatever the size of batches.
+        if (timers_due(vm)) {
+            fire_timers(vm, vm->watermark);
+            vm->event_time = batch->times[i];
+        }
         run_row(vm, *target, bytes + entry.offset, entry.length);
     }
     return memory_status(vm);

@@ -6,8 +6,9 @@ namespace tidewheel {
 // Pushes a table of the named members of a standard library.
 static void push_members(
     lua_State *L, const char *library, lua_CFunction open, const char *const *names) {
+    constexpr int roomy = 64;  // More room than needed, so that functions are found at once.
     luaL_requiref(L, library, open, 0);
-    lua_newtable(L);
+    lua_createtable(L, 0, roomy);
     for (; *names; names++) {
         lua_getfield(L, -2, *names);
         lua_setfield(L, -2, *names);
@@ -23,8 +24,7 @@ static void add_functions(lua_State *L, const LibraryFunction *functions) {
 }
 
 void push_string_library(lua_State *L) {
-    static const char *const names[] = {"byte", "char", "format", "len", "lower", "reverse", "sub",
-                                        "upper", nullptr};
+    static const char *const names[] = {"byte", "char", "format", "len", "reverse", "sub", nullptr};
     push_members(L, LUA_STRLIBNAME, luaopen_string, names);
     add_functions(L, pattern_functions);
 }

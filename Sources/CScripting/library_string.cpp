@@ -4,6 +4,7 @@
 #include "internal/budget.h"
 #include "internal/libraries.h"
 #include "internal/lua_pattern.h"
+#include "internal/short_text.h"
 
 namespace tidewheel {
 
@@ -228,8 +229,35 @@ static int string_rep(lua_State *L) {
     return 1;
 }
 
+// Moves the letters from `first` to the 26th after it into the other case; other bytes stay.
+static int change_case(lua_State *L, unsigned char first) {
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    auto convert = [first](const char *from, char *to, size_t count) {
+        for (size_t i = 0; i < count; i++) {
+            const auto c = static_cast<unsigned char>(from[i]);
+            to[i] = char(static_cast<unsigned char>(c - first) < 26 ? c ^ 0x20 : c);
+        }
+    };
+    char small[64];
+    if (length <= sizeof small) {
+        convert(text, small, length);
+        if (length <= ShortText::longest) push_short(L, small, length);
+        else lua_pushlstring(L, small, length);
+        return 1;
+    }
+    luaL_Buffer out;
+    convert(text, luaL_buffinitsize(L, &out, length), length);
+    luaL_pushresultsize(&out, length);
+    return 1;
+}
+
+static int string_lower(lua_State *L) { return change_case(L, 'A'); }
+static int string_upper(lua_State *L) { return change_case(L, 'a'); }
+
 const LibraryFunction pattern_functions[] = {
     {"find", string_find}, {"match", string_match}, {"gmatch", string_gmatch},
-    {"gsub", string_gsub}, {"rep", string_rep},     {nullptr, nullptr}};
+    {"gsub", string_gsub}, {"rep", string_rep},     {"lower", string_lower},
+    {"upper", string_upper}, {nullptr, nullptr}};
 
 }  // namespace tidewheel

@@ -141,3 +141,15 @@ void tw_buffer_clear(tw_buffer *buffer, size_t keep) {
     buffer->bytes = nullptr;
     buffer->capacity = 0;
 }
+
+size_t tw_last_lines(const uint8_t *bytes, size_t length, size_t limit, size_t *count) {
+    *count = 0;
+    size_t start = length;
+    while (start > 0 && *count < limit) {
+        // The line break at the end of the line does not count as its beginning.
+        const void *found = memrchr(bytes, '\n', start - 1);
+        start = found ? size_t(static_cast<const uint8_t *>(found) - bytes) + 1 : 0;
+        ++*count;
+    }
+    return start;
+}

@@ -34,11 +34,15 @@ static int meta_index(lua_State *L) {
     else if (is("time")) lua_pushinteger(
         L, vm->event_time == TW_NO_TIME ? vm->now_milliseconds : vm->event_time);
     else if (is("rule_set")) lua_pushstring(L, vm->config.rule_set);
-    else if (is("attempt")) lua_pushinteger(L, 1);
+    else if (is("attempt")) lua_pushinteger(L, lua_Integer(vm->origin.attempt));
     else if (is("partition")) lua_pushinteger(L, vm->partition);
     else if (is("stage"))
         lua_pushstring(L, vm->stage >= 0 ? vm->stages[size_t(vm->stage)].name.c_str() : "");
-    else if (is("headers")) lua_newtable(L);
+    else if (is("headers")) {
+        if (vm->origin.headers_length)
+            push_json(L, vm, vm->origin.headers, vm->origin.headers_length);
+        else lua_newtable(L);
+    }
     else if (is("key")) return push_meta_key(L, vm);
     else lua_pushnil(L);
     return 1;

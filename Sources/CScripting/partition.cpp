@@ -55,6 +55,10 @@ uint32_t partition_of(tw_vm *vm, Node *record) {
 }
 
 void record_id(const tw_vm *vm, Text &out) {
+    if (vm->origin.id_length) {
+        out.append(vm->origin.id, vm->origin.id_length);
+        return;
+    }
     char number[32];
     int length = snprintf(
         number, sizeof number, ":%llu", static_cast<unsigned long long>(vm->origin.position));

@@ -1,5 +1,7 @@
 #include "internal/record.h"
 
+#include "internal/shape.h"
+
 namespace tidewheel {
 
 Node *make_node(Arena &arena, const char *text, size_t length, Node *parent) {
@@ -49,8 +51,7 @@ uint32_t key_tag(const char *key, size_t length) {
     return mix_tag(load_word(padded), 0, length);
 }
 
-// The same for a name inside JSON text, behind which more bytes may be read.
-static uint32_t padded_key_tag(const char *key, size_t length) {
+uint32_t padded_key_tag(const char *key, size_t length) {
     if (length > 8) return mix_tag(load_word(key), load_word(key + length - 8), length);
     return mix_tag(length ? low_bytes(load_word(key), length) : 0, 0, length);
 }
@@ -137,7 +138,7 @@ uint32_t find_field(const Node *node, const char *key, size_t length, uint32_t t
 uint32_t find_added(const Node *node, const char *key, size_t length) {
     for (uint32_t i = 0; i < node->added_count; i++) {
         const AddedMember &member = node->added[i];
-        if (member.length == length && !memcmp(member.name, key, length)) return i;
+        if (member.length == length && same_bytes(member.name, key, length)) return i;
     }
     return not_found;
 }
@@ -185,7 +186,7 @@ bool add_member(Arena &arena, Node *node, const char *key, size_t length, Value 
     if (key) {
         name = arena.make<char>(length + 1);
         if (!name) return false;
-        memcpy(name, key, length);
+        copy_short(name, key, length);
     }
     node->added[node->added_count++] = AddedMember{name, uint32_t(length), value};
     mark_dirty(node);

@@ -22,10 +22,9 @@ Handle *to_handle(lua_State *L, tw_vm *vm, int index) {
     if (lua_type(L, index) != LUA_TUSERDATA) return nullptr;
     void *object = lua_touserdata(L, index);
     if (!lua_getmetatable(L, index)) return nullptr;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->record_metatable);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->copy_metatable);
-    bool same = lua_rawequal(L, -1, -3) || lua_rawequal(L, -2, -3);
-    lua_pop(L, 3);
+    const void *table = lua_topointer(L, -1);
+    bool same = table == vm->record_table || table == vm->copy_table;
+    lua_pop(L, 1);
     return same ? static_cast<Handle *>(object) : nullptr;
 }
 
@@ -48,7 +47,9 @@ static void push_field_string(lua_State *L, Arena &arena, const char *text, cons
     const char *inside = text + field.value_offset + 1;
     size_t length = field.value_length - 2;
     if (!field.value_escaped) {
-        lua_pushlstring(L, inside, length);
+        // Behind a value there are bytes that may be read.
+        if (length <= ShortText::longest) push_short(L, inside, length);
+        else lua_pushlstring(L, inside, length);
         return;
     }
     char *decoded = arena.make<char>(length + 1);
@@ -109,19 +110,42 @@ static void push_member(lua_State *L, Handle *handle, Node *node, uint32_t index
     }
 }
 
-// Where the last record had this key; verified by comparing, so a stale entry does no harm.
-static uint32_t find_cached(tw_vm *vm, const Node *node, const char *key, size_t length) {
-    KeyCacheEntry &entry = vm->key_cache[(reinterpret_cast<uintptr_t>(key) >> 4) & 255];
-    if (entry.key == key && entry.length == length && entry.position < node->count &&
-        !node->irregular && !node->buckets) {
+static size_t cache_slot(const void *name) {
+    return (reinterpret_cast<uintptr_t>(name) >> 4) % key_cache_size;
+}
+
+constexpr uint32_t not_known = not_found - 1;
+
+// Where records of this shape have the member named by what stands at index 2: a place,
+// `not_found`, or `not_known` when nobody has asked before.
+static inline uint32_t known_place(lua_State *L, tw_vm *vm, const Node *node) {
+    if (!node->shape) return not_known;
+    const void *name = lua_topointer(L, 2);
+    const KeyCacheEntry &entry = vm->key_cache[cache_slot(name)];
+    return entry.name == name && entry.shape == node->shape ? entry.position : not_known;
+}
+
+// Looks for the field named by the string at index 2, and notes where it is.  Without a shape the
+// place is verified by comparing, so a stale entry does no harm.
+static uint32_t find_place(
+    lua_State *L, tw_vm *vm, const Node *node, const char *key, size_t length) {
+    const void *name = lua_topointer(L, 2);
+    const size_t slot = cache_slot(name);
+    KeyCacheEntry &entry = vm->key_cache[slot];
+    if (entry.name == name && entry.position < node->count && !node->shape && !node->irregular &&
+        !node->buckets) {
         const Field &field = node->fields[entry.position];
-        if (field.key_length == length &&
-            !memcmp(node->text + field.key_offset, key, length))
+        if (field.key_length == length && same_bytes(node->text + field.key_offset, key, length))
             return entry.position;
     }
-    uint32_t tag = key_tag(key, length);
-    uint32_t found = find_field(node, key, length, tag);
-    if (found != not_found) entry = KeyCacheEntry{key, uint32_t(length), tag, found};
+    uint32_t found = find_field(node, key, length, key_tag(key, length));
+    if (node->shape) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm->key_anchors);
+        lua_pushvalue(L, 2);
+        lua_rawseti(L, -2, lua_Integer(slot + 1));
+        lua_pop(L, 1);
+    }
+    if (node->shape || found != not_found) entry = KeyCacheEntry{name, found, node->shape};
     return found;
 }
 
@@ -152,12 +176,17 @@ static int record_index(lua_State *L) {
     Handle *handle;
     Node *node = self_node(L, handle);
     if (node->is_array) return index_array(L, handle, node);
-    if (lua_type(L, 2) != LUA_TSTRING) return 0;
     tw_vm *vm = vm_of(L);
+    uint32_t index = known_place(L, vm, node);
+    if (index < not_known && !vm->trace.active) {
+        push_member(L, handle, node, index);
+        return 1;
+    }
+    if (lua_type(L, 2) != LUA_TSTRING) return 0;
     size_t length;
     const char *key = lua_tolstring(L, 2, &length);
     if (!node->keys_ready && !prepare_keys(*handle->arena, node)) raise_memory(L);
-    uint32_t index = find_cached(vm, node, key, length);
+    if (index == not_known) index = find_place(L, vm, node, key, length);
     if (index != not_found) {
         push_member(L, handle, node, index);
     } else {
@@ -207,15 +236,20 @@ static int record_newindex(lua_State *L) {
         lua_isinteger(L, 2) && lua_tointeger(L, 2) == 1 && node->parent)
         node->is_array = true;  // An empty {} becomes what it is filled with.
     if (node->is_array) return write_array(L, handle, node);
-    if (lua_type(L, 2) != LUA_TSTRING)
-        return luaL_error(L, "a %s cannot name a field of a record", luaL_typename(L, 2));
     tw_vm *vm = vm_of(L);
-    size_t length;
-    const char *key = lua_tolstring(L, 2, &length);
+    uint32_t index = known_place(L, vm, node);
+    if (index == not_known && lua_type(L, 2) != LUA_TSTRING)
+        return luaL_error(L, "a %s cannot name a field of a record", luaL_typename(L, 2));
     Value value = read_value(L, vm, 3, *handle->arena);
     if (value.tag == Value::Tag::node) value.node->parent = node;
+    if (index < not_known) {
+        if (!set_field(*handle->arena, node, index, value)) raise_memory(L);
+        return 0;
+    }
+    size_t length;
+    const char *key = lua_tolstring(L, 2, &length);
     if (!node->keys_ready && !prepare_keys(*handle->arena, node)) raise_memory(L);
-    uint32_t index = find_cached(vm, node, key, length);
+    if (index == not_known) index = find_place(L, vm, node, key, length);
     if (index != not_found) {
         if (!set_field(*handle->arena, node, index, value)) raise_memory(L);
         return 0;
@@ -328,21 +362,31 @@ static void set_methods(lua_State *L, const luaL_Reg *methods, const char *name)
 }
 
 void open_records(lua_State *L, tw_vm *vm) {
+    constexpr int roomy = 32;  // More room than needed, so that methods are found at once.
     static const luaL_Reg record_methods[] = {
         {"__index", record_index}, {"__newindex", record_newindex}, {"__len", record_length},
         {"__pairs", record_pairs}, {"__eq", record_equal}, {"__tostring", record_tostring},
         {nullptr, nullptr}};
-    lua_newtable(L);
+    lua_createtable(L, 0, roomy);
     set_methods(L, record_methods, "record");
+    vm->record_table = lua_topointer(L, -1);
     vm->record_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_newtable(L);
+    lua_createtable(L, 0, roomy);
     set_methods(L, record_methods, "record");
+    vm->copy_table = lua_topointer(L, -1);
     open_copies(L, vm);
     open_null(L);
     lua_newtable(L);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     vm->array_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_createtable(L, key_cache_size, 0);
+    for (int i = 1; i <= key_cache_size; i++) {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, -2, i);
+    }
+    vm->key_anchors = luaL_ref(L, LUA_REGISTRYINDEX);
+    open_short_texts(L, vm);
 }
 
 }  // namespace tidewheel

@@ -31,10 +31,28 @@ static char *write_escape(char *at, unsigned char c) {
     }
 }
 
+// Copies a text of eight bytes or more in words, of which the last two may overlap; false when it
+// has something to escape.
+static bool copy_plain(const char *text, size_t length, char *at) {
+    const size_t last = length - 8;
+    for (size_t i = 0;; i = i + 8 < last ? i + 8 : last) {
+        uint64_t word;
+        memcpy(&word, text + i, 8);
+        if (needs_escape(word)) return false;
+        memcpy(at + i, &word, 8);
+        if (i == last) return true;
+    }
+}
+
 void write_string(Text &out, const char *text, size_t length) {
     if (!out.reserve(length * 6 + 16)) return;
     char *at = out.bytes + out.length;
     *at++ = '"';
+    if (length >= 8 && copy_plain(text, length, at)) {
+        at[length] = '"';
+        out.length += length + 2;
+        return;
+    }
     size_t i = 0;
     while (length - i >= 8) {
         uint64_t word;
@@ -66,33 +84,40 @@ void write_string(Text &out, const char *text, size_t length) {
 
 void write_integer(Text &out, int64_t value) {
     if (!out.reserve(24)) return;
-    auto result = std::to_chars(out.bytes + out.length, out.bytes + out.length + 24, value);
-    out.length = size_t(result.ptr - out.bytes);
+    char *at = out.bytes + out.length;
+    if (value >= 0 && value < 10'000) {  // The usual ones, without a call.
+        const auto small = uint32_t(value);
+        if (small >= 1000) *at++ = char('0' + small / 1000);
+        if (small >= 100) *at++ = char('0' + small / 100 % 10);
+        if (small >= 10) *at++ = char('0' + small / 10 % 10);
+        *at++ = char('0' + small % 10);
+        out.length = size_t(at - out.bytes);
+        return;
+    }
+    out.length = size_t(std::to_chars(at, at + 24, value).ptr - out.bytes);
 }
 
-// Numbers of up to 15 digits with few decimals, the usual ones: the smallest power of ten that
-// makes them whole gives the shortest text. False when the number is not of that kind.
+// Numbers of up to 15 digits with at most seven decimals, the usual ones: they are whole once
+// multiplied by ten million, and without the zeros at the end that is their shortest text.
+// False when the number is not of that kind.
 static bool write_short_number(Text &out, double value) {
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
-    double magnitude = std::fabs(value);
-    if (!(magnitude < 1e8) || (magnitude < 1e-3 && magnitude != 0) || std::signbit(value))
-        return false;
-    for (int digits = 0; digits < 8; digits++) {
-        double scaled = magnitude * powers[digits];
-        uint64_t whole = uint64_t(scaled + 0.5);
-        if (double(whole) / powers[digits] != magnitude) continue;
-        uint64_t power = uint64_t(powers[digits]);
-        write_integer(out, int64_t(whole / power));
-        if (!out.reserve(16)) return true;
-        char *at = out.bytes + out.length;
-        *at++ = '.';
-        uint64_t rest = whole % power;
-        for (int i = digits; i-- > 0; rest /= 10) at[i] = char('0' + rest % 10);
-        if (digits == 0) *at = '0';
-        out.length += size_t(1 + (digits ? digits : 1));
-        return true;
+    constexpr uint32_t power = 10'000'000;
+    if (!(value < 1e8) || (value < 1e-3 && value != 0) || std::signbit(value)) return false;
+    const uint64_t whole = uint64_t(value * power + 0.5);
+    if (double(whole) / power != value) return false;
+    write_integer(out, int64_t(whole / power));
+    if (!out.reserve(16)) return true;
+    char *at = out.bytes + out.length;
+    *at++ = '.';
+    uint32_t rest = uint32_t(whole % power);
+    int digits = 7;
+    while (digits > 1 && rest % 10 == 0) {
+        rest /= 10;
+        digits--;
     }
-    return false;
+    for (int i = digits; i-- > 0; rest /= 10) at[i] = char('0' + rest % 10);
+    out.length += size_t(1 + digits);
+    return true;
 }
 
 // Shortest text that reads back as the same double; a whole one keeps ".0" so that it stays one.
@@ -142,31 +167,33 @@ struct Splice {
 
 static void write_members(Splice &splice, const Node *node) {
     const char *text = node->text;
-    const char *last_end = nullptr;
+    auto end_of = [node](uint32_t index) {
+        const Field &field = node->fields[index];
+        return node->text + field.value_offset + field.value_length;
+    };
     for (uint32_t i = 0; i < node->count; i++) {
+        const Value::Tag tag = node->values ? node->values[i].tag : Value::Tag::none;
+        if (tag == Value::Tag::none && splice.pending) continue;  // The run goes on.
         const Field &field = node->fields[i];
-        const char *start = text + (node->is_array ? field.value_offset : field.key_offset - 1);
-        const char *value = text + field.value_offset, *end = value + field.value_length;
-        Value::Tag tag = node->values ? node->values[i].tag : Value::Tag::none;
         if (tag == Value::Tag::deleted) {
-            splice.flush(last_end);
+            if (splice.pending) splice.flush(end_of(i - 1));
             continue;
         }
         if (!splice.pending) {
             splice.begin_member();
-            splice.pending = start;
+            splice.pending = text + (node->is_array ? field.value_offset : field.key_offset - 1);
         }
-        bool changed = tag != Value::Tag::none &&
-                       (tag != Value::Tag::node || node->values[i].node->dirty ||
-                        node->values[i].node->text != value);
+        const char *value = text + field.value_offset;
+        const bool changed = tag != Value::Tag::none &&
+                             (tag != Value::Tag::node || node->values[i].node->dirty ||
+                              node->values[i].node->text != value);
         if (changed) {
             splice.flush(value);
             write_value(splice.out, node->values[i]);
-            splice.pending = end;
+            splice.pending = value + field.value_length;
         }
-        last_end = end;
     }
-    if (splice.pending) splice.flush(last_end);
+    if (splice.pending) splice.flush(end_of(node->count - 1));
 }
 
 void write_node(Text &out, const Node *node) {

@@ -130,7 +130,7 @@ static void open_base(lua_State *L, int base) {
 // Strings keep their methods, but their metatable cannot be had or changed.
 static void lock_strings(lua_State *L) {
     lua_pushliteral(L, "");
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 16);
     lua_pushvalue(L, -3);
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);

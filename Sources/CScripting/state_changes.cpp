@@ -1,4 +1,5 @@
 // What a journal needs of the state: the changes since the last call, and putting them back.
+#include <algorithm>
 #include <cstdio>
 
 #include "internal/vm.h"
@@ -33,6 +34,15 @@ void StateStore::list_changes(EachChange each, void *context) {
         table.clock_changed = false;
         each(context, {StateKind::clock, table.stage, table.partition, {}, {}, false, table.clock});
     }
+}
+
+std::vector<uint32_t> StateStore::partitions(uint32_t stage) const {
+    std::vector<uint32_t> found;
+    for (auto &[id, table] : tables)
+        if (table.kind == StateKind::value && table.stage == stage && !table.entries.empty())
+            found.push_back(table.partition);
+    std::sort(found.begin(), found.end());
+    return found;
 }
 
 // False when there is no room.

@@ -135,3 +135,7 @@ size_t format_timestamp(int64_t milliseconds, char out[32]) {
 }
 
 }  // namespace tidewheel
+
+bool tw_parse_time(const char *text, size_t length, int64_t *milliseconds) {
+    return tidewheel::parse_timestamp(text, length, *milliseconds);
+}

@@ -10,7 +10,7 @@ static const char *const function_names[] = {"init", "add", "merge", "retract", 
 
 // A misspelt name would make a function that is never called.
 static void check_names(lua_State *L, const char *file) {
-    static const char *const others[] = {"version", "migrate", "state_version"};
+    static const char *const others[] = {"version", "migrate"};
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         lua_pop(L, 1);
@@ -20,7 +20,29 @@ static void check_names(lua_State *L, const char *file) {
         for (const char *other : others) known = known || !strcmp(name, other);
         if (!known)
             luaL_error(L, "%s:1: an aggregate has no \"%s\"; there are init, add, merge, retract, "
-                          "result and version", file, name);
+                          "result, version and migrate", file, name);
+    }
+}
+
+// `version` says how accumulators are laid out; `migrate(old_version, accumulator)` changes those
+// of an older version when they are next used.
+static void read_version(lua_State *L, UserAggregate &aggregate) {
+    const char *file = aggregate.file.c_str();
+    lua_pushliteral(L, "version");
+    int type = lua_rawget(L, -2);
+    int is_integer = 1;
+    aggregate.version = type == LUA_TNIL ? 1 : lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || aggregate.version < 1)
+        luaL_error(L, "%s:1: the version of an aggregate must be a whole number from 1 on", file);
+    lua_pop(L, 1);
+    lua_pushliteral(L, "migrate");
+    type = lua_rawget(L, -2);
+    if (type == LUA_TFUNCTION) {
+        aggregate.migrate = luaL_ref(L, LUA_REGISTRYINDEX);
+    } else {
+        if (type != LUA_TNIL)
+            luaL_error(L, "%s:1: migrate is a %s, not a function", file, lua_typename(L, type));
+        lua_pop(L, 1);
     }
 }
 
@@ -56,6 +78,34 @@ void load_user_aggregate(lua_State *L, tw_vm *vm, UserAggregate &aggregate) {
             lua_pop(L, 1);
         }
     }
+    read_version(L, aggregate);
+}
+
+// What stands in front of the bytes of accumulators that are not of version 1.
+constexpr char version_mark = '\x7f';
+constexpr size_t version_size = 1 + sizeof(int64_t);
+
+static void push_accumulator(
+    lua_State *L, tw_vm *vm, const UserAggregate &aggregate, const void *bytes, size_t length) {
+    const char *text = static_cast<const char *>(bytes);
+    int64_t version = 1;
+    if (length >= version_size && *text == version_mark) {
+        memcpy(&version, text + 1, sizeof version);
+        text += version_size;
+        length -= version_size;
+    }
+    if (version == aggregate.version || aggregate.migrate == LUA_NOREF) {
+        decode_accumulator(L, vm, text, length);
+        return;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, aggregate.migrate);
+    lua_pushinteger(L, lua_Integer(version));
+    decode_accumulator(L, vm, text, length);
+    lua_call(L, 2, 1);
+    check_budget(L);
+    if (lua_isnil(L, -1))
+        luaL_error(L, "%s:1: migrate returned nothing: it returns the accumulator",
+                   aggregate.file.c_str());
 }
 
 static void push_window(lua_State *L, int64_t start, int64_t end) {
@@ -84,14 +134,14 @@ void call_user_aggregate(lua_State *L, tw_vm *vm, const AggregateCall &call) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, aggregate.functions[call.operation]);
     int arguments = 0;
     if (call.operation != TW_AGGREGATE_INIT) {
-        decode_accumulator(L, vm, static_cast<const char *>(call.accumulator), call.length);
+        push_accumulator(L, vm, aggregate, call.accumulator, call.length);
         arguments++;
     }
     if (call.operation == TW_AGGREGATE_ADD || call.operation == TW_AGGREGATE_RETRACT) {
         push_record(L, vm, call);
         arguments++;
     } else if (call.operation == TW_AGGREGATE_MERGE) {
-        decode_accumulator(L, vm, static_cast<const char *>(call.second), call.second_length);
+        push_accumulator(L, vm, aggregate, call.second, call.second_length);
         arguments++;
     } else if (call.operation == TW_AGGREGATE_RESULT) {
         push_window(L, call.start, call.end);
@@ -105,6 +155,11 @@ void call_user_aggregate(lua_State *L, tw_vm *vm, const AggregateCall &call) {
         if (lua_isnil(L, -1))
             luaL_error(L, "%s:1: %s returned nothing: it returns the accumulator",
                        aggregate.file.c_str(), function_names[call.operation]);
+        if (aggregate.version != 1) {
+            call.out->append(version_mark);
+            call.out->append(
+                reinterpret_cast<const char *>(&aggregate.version), sizeof aggregate.version);
+        }
         encode_accumulator(L, vm, -1, *call.out);
     }
     check_text(L, *call.out);
@@ -116,7 +171,7 @@ using namespace tidewheel;
 
 int32_t tw_vm_add_user_aggregate(
     tw_vm *vm, int32_t stage, const char *file, const char *text, size_t length) {
-    UserAggregate aggregate{uint32_t(stage), file, std::string(text, length), {}};
+    UserAggregate aggregate{uint32_t(stage), file, std::string(text, length), {}, LUA_NOREF, 1};
     for (int &function : aggregate.functions) function = LUA_NOREF;
     vm->user_aggregates.push_back(std::move(aggregate));
     return int32_t(vm->user_aggregates.size()) - 1;

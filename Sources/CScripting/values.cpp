@@ -17,7 +17,7 @@ const char *copy_or_raise(lua_State *L, Arena &arena, const char *text, size_t l
     return copy;
 }
 
-static void check_string(lua_State *L, const char *text, size_t length) {
+static inline void check_string(lua_State *L, const char *text, size_t length) {
     if (!valid_utf8(text, length)) luaL_error(L, "a string in a record must be valid UTF-8");
     if (length > INT32_MAX) luaL_error(L, "a string in a record is too long");
 }
@@ -200,7 +200,7 @@ Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena) {
         check_string(L, text, length);
         char *copy = arena.make<char>(length + 1);
         if (!copy) raise_memory(L);
-        memcpy(copy, text, length);
+        copy_short(copy, text, length);
         value.tag = Value::Tag::string;
         value.length = uint32_t(length);
         value.text = copy;

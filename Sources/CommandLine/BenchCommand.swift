@@ -1,18 +1,20 @@
 import ArgumentParser
 import Connectors
 import Glibc
+import Journal
 import Pipelines
+import Queueing
 import Stages
 
-/// `tidewheel bench pipeline`: what this machine does with generated events.
+/// `tidewheel bench`: what this machine does with generated events, and with a durable queue.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure this machine.")
 
     /// What can be measured.
-    enum Subject: String, ExpressibleByArgument, CaseIterable { case pipeline }
+    enum Subject: String, ExpressibleByArgument, CaseIterable { case pipeline, queue, journal }
 
-    @Argument(help: "What to measure: pipeline.")
+    @Argument(help: "What to measure: pipeline, queue or journal.")
     var subject: Subject
     @Argument(help: "A pipeline folder; without it a transform of generated events.")
     var folder: String?
@@ -24,12 +26,28 @@ struct BenchCommand: ParsableCommand {
     var live = false
     @Option(help: "Records per second, with --live.")
     var rate = 10_000
-    @Option(help: "For how many seconds, with --live.")
-    var seconds = 5
+    @Option(help: "For how many seconds, with --live, queue and journal.")
+    var seconds: Double?
+    @Option(help: "For queue and journal: disk, os-cache or memory.")
+    var durability = "disk"
+    @Option(help: "For queue and journal: messages per transaction.")
+    var batch = 1
+    @Option(help: "For queue and journal: the size of a message in bytes.")
+    var size = 1024
+    @Option(help: "For queue and journal: how many messages.")
+    var messages: Int?
+    @Option(help: "For queue and journal: where the store is made; it is removed at the end.")
+    var data: String?
+    @Option(help: "json: one line.")
+    var format = AnswerFormat.json
 
     func run() throws {
-        guard (1...100_000).contains(rate), (1...3600).contains(seconds) else {
-            throw ValidationError("--rate must be from 1 to 100000, --seconds from 1 to 3600")
+        guard (1...100_000).contains(rate), (0.01...3600).contains(seconds ?? 5) else {
+            throw ValidationError("--rate must be from 1 to 100000, --seconds from 0.01 to 3600")
+        }
+        if subject != .pipeline {
+            try measureStore()
+            return
         }
         guard records > 0 else { throw ValidationError("--records must be above zero") }
         if let folder {
@@ -62,7 +80,7 @@ struct BenchCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let bench = LiveBench(folder: folder, workers: workers)
         let first = try bench.firstRows(times: 21).sorted()
-        let latencies = try bench.latencies(rate: rate, seconds: seconds).sorted()
+        let latencies = try bench.latencies(rate: rate, seconds: Int(seconds ?? 5)).sorted()
         print(
             "{\"first_row_ms\":{\"median\":\(quantile(0.5, of: first)),"
                 + "\"max\":\(quantile(1, of: first))},"
@@ -94,6 +112,39 @@ struct BenchCommand: ParsableCommand {
                     + "\"records_per_second\":\(Int(rate)),"
                     + "\"cpu_microseconds_per_record\":\((perRecord * 1000).rounded() / 1000),"
                     + "\"peak_memory_bytes\":\(summary.peakMemoryBytes)}")
+        }
+    }
+
+    private func measureStore() throws {
+        signal(SIGXFSZ, SIG_IGN)
+        let levels: [String: Durability?] = ["disk": .disk, "os-cache": .osCache, "memory": nil]
+        guard let level = levels[durability] else {
+            throw ValidationError("--durability must be disk, os-cache or memory")
+        }
+        guard batch > 0, size > 0, size <= 512 << 20, messages ?? 1 > 0 else {
+            throw ValidationError("--batch, --size and --messages must be above zero")
+        }
+        let parent = data ?? temporaryFolder()
+        unsafe mkdir(parent, 0o777)
+        let store = parent + "/bench-queue.store"
+        let bench = QueueBench(
+            folder: store, durability: level, batch: batch, size: size, messages: messages,
+            seconds: seconds ?? 1)
+        removeStore(store)
+        defer {
+            removeStore(store)
+            // Only when it was made for this.
+            unsafe rmdir(parent)
+        }
+        do throws(QueueError) {
+            print(subject == .queue ? try bench.queue() : try bench.journal())
+        } catch { throw CommandFailure(exitCode: 1, text: "error: \(error)") }
+    }
+
+    private func removeStore(_ store: String) {
+        for folder in ["/journal", "/snapshots", ""] {
+            for name in fileNames(in: store + folder) { unsafe unlink(store + folder + "/" + name) }
+            unsafe rmdir(store + folder)
         }
     }
 

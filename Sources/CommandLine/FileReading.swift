@@ -1,4 +1,5 @@
 import Glibc
+import Journal
 
 /// All bytes of a file, or nil when it cannot be read.
 func readWholeFile(_ path: String) -> [UInt8]? {
@@ -15,4 +16,17 @@ func readWholeFile(_ path: String) -> [UInt8]? {
         if count == 0 { return bytes }
         bytes += buffer[..<count]
     }
+}
+
+/// The names in a folder; empty when it cannot be read.
+func fileNames(in folder: String) -> [String] {
+    (try? SystemDisk().names(in: folder)) ?? []
+}
+
+/// A path that another process understands as well.
+func absolute(_ path: String) -> String {
+    if path.hasPrefix("/") { return path }
+    guard let folder = unsafe getcwd(nil, 0) else { return path }
+    defer { unsafe free(folder) }
+    return unsafe String(cString: folder) + "/" + path
 }

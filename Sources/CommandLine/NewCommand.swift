@@ -34,6 +34,7 @@ struct NewCommand: ParsableCommand {
               input/orders.jsonl        five records to try, two of them bad
 
             Next:
+              tidewheel test \(folder)
               tidewheel run \(folder) --once
               cat \(folder)/out/orders.jsonl \(folder)/out/dead_letters.jsonl
             """)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Control
 import Connectors
 import Glibc
 import Pipelines
@@ -19,8 +20,10 @@ struct RunCommand: ParsableCommand {
     var drain = false
     @Option(help: "Read this file instead of the source's path; may be repeated.")
     var input: [String] = []
-    @Option(help: "The folder of the store.")
+    @Option(help: "The folder of the store; data in the pipeline's folder if not given.")
     var data: String?
+    @Flag(help: "Begin anew and keep nothing: the store is neither read nor written.")
+    var fresh = false
     @Option(help: "How many threads run rules.")
     var workers = 1
     @Option(help: "Write a summary as JSON to this file when the run ends well.")
@@ -42,12 +45,16 @@ struct RunCommand: ParsableCommand {
         options.drain = drain
         options.workers = workers
         options.inputs = input
+        let inFolder = folder.hasSuffix("/") ? folder + "data" : folder + "/data"
+        options.data = fresh ? nil : data ?? inFolder
         let pipeline: PipelineRun
         do {
             pipeline = try PipelineRun.start(plan, options: options)
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: error.description)
         }
+        let server = try ControlSocket.serve(pipeline, data: options.data)
+        defer { server?.stop() }
         StopSignals.whenStopped { pipeline.requestStop() }
         let progress = isatty(2) == 1 ? ProgressLine(pipeline) : nil
         let result = pipeline.wait()
@@ -56,6 +63,11 @@ struct RunCommand: ParsableCommand {
         case .failure(let error):
             throw CommandFailure(exitCode: error.exitCode, text: error.description)
         case .success(let outcome):
+            if outcome.read == 0, pipeline.hasResumed, once {
+                writeError(
+                    "nothing new: what the input holds was read by an earlier run; "
+                        + "`--fresh` reads it again and leaves the store alone\n")
+            }
             if let summary { try writeSummary(outcome.json, to: summary) }
             if progress != nil { writeError(outcome.line) }
         }
@@ -82,6 +94,11 @@ func loadPlan(_ folder: String) throws -> Plan {
     do throws(DiagnosticList) {
         let definition = try readDefinition(
             folder: folder, environment: environment(), catalogue: .standard)
+        if definition.sources.isEmpty {
+            // Only a folder of nothing but queues comes so far.
+            throw DiagnosticList(
+                "pipeline.yaml needs the key \"source\" to be run; it declares queues only")
+        }
         return try Plan(definition)
     } catch {
         throw CommandFailure(exitCode: 2, text: describe(error.findings, in: folder))

@@ -65,6 +65,24 @@ final class ByteReader {
         return .bytes
     }
 
+    /// Passes over the first bytes of the text.
+    func skip(_ count: UInt64) throws(ConnectorError) {
+        guard decompressor != nil || isPollable else {
+            lseek(descriptor, off_t(count), SEEK_SET)
+            return
+        }
+        var passed = ByteBuffer()
+        var left = Int(count)
+        while left > 0 {
+            let step = min(left, 256 << 10)
+            guard case .bytes = try read(into: &passed, limit: step, milliseconds: 1000) else {
+                return
+            }
+            left -= passed.count
+            passed.removeAll()
+        }
+    }
+
     private func readRaw(
         into buffer: inout ByteBuffer, limit: Int, milliseconds: Int
     ) throws(ConnectorError) -> Outcome {

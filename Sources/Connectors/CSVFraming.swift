@@ -92,6 +92,21 @@ final class CSVFraming {
                 position: position, line: line, originalLength: UInt64(originalEnd - original)))
     }
 
+    /// Learns the names from the start of a file whose rows were read before.
+    func readHeader(_ reader: ByteReader, recordLimit: Int) throws(ConnectorError) {
+        var pending = ByteBuffer()
+        let rows = Batch()
+        var position: UInt64 = 0
+        var line: UInt64 = 1
+        while !hasHeader, pending.count <= recordLimit {
+            let outcome = try reader.read(into: &pending, limit: 64 << 10, milliseconds: 0)
+            let isEnd = if case .end = outcome { true } else { false }
+            _ = try take(
+                from: &pending, into: rows, position: &position, line: &line, isEnd: isEnd)
+            if isEnd { return }
+        }
+    }
+
     private func readHeader(
         _ scanner: CSVScanner, _ bytes: UnsafeRawBufferPointer
     ) throws(ConnectorError) {

@@ -19,6 +19,9 @@ final class FileCursor {
     private var line: UInt64 = 1
     private var generation = 1
     private let csv: CSVFraming?
+    /// The last record lacked its line break, which may follow yet.
+    private var isUnterminated = false
+    private var fingerprint = FilePosition.Fingerprint()
 
     init(path: String, shown: String, csv: CSVFraming?, context: RunContext) throws(ConnectorError)
     {
@@ -71,7 +74,10 @@ final class FileCursor {
     /// What is left at the end of the text is a record, too.
     private func finishText(_ batch: Batch) throws(ConnectorError) -> Bool {
         guard oversize != nil || !pending.isEmpty else { return false }
-        if csv == nil && oversize == nil { pending.append(0x0A) }
+        if csv == nil && oversize == nil {
+            pending.append(0x0A)
+            isUnterminated = true
+        }
         return try takeRecords(into: batch, isEnd: true)
     }
 
@@ -131,6 +137,40 @@ final class FileCursor {
         return true
     }
 
+    // MARK: Resuming
+
+    /// Where the next record begins.
+    var place: FilePosition {
+        let missing: UInt64 = isUnterminated ? 1 : 0
+        if path != "-" { fingerprint.grow(reader.descriptor, to: position - missing) }
+        return FilePosition(
+            offset: position - missing, line: line - missing, generation: generation,
+            fingerprint: fingerprint)
+    }
+
+    /// Goes on behind what an earlier run has read, or begins anew when it is another file.
+    func resume(at place: FilePosition) throws(ConnectorError) {
+        generation = place.generation
+        if path == "-" {
+            // Another stream; its records must not have the names of those that came before.
+            position = place.offset
+            line = place.line
+            return
+        }
+        guard place.fingerprint.matches(reader.descriptor) else {
+            generation += 1
+            return
+        }
+        fingerprint = place.fingerprint
+        if let csv, place.offset > 0 {
+            let start = try ByteReader(path: path, shown: shown)
+            try csv.readHeader(start, recordLimit: context.recordLimit)
+        }
+        position = place.offset
+        line = place.line
+        try reader.skip(place.offset)
+    }
+
     // MARK: Following
 
     /// At the end of a followed file: has it been replaced or cut?
@@ -148,6 +188,8 @@ final class FileCursor {
             return false
         }
         generation += 1
+        isUnterminated = false
+        fingerprint = FilePosition.Fingerprint()
         pending.removeAll()
         scanned = 0
         oversize = nil

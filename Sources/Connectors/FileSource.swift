@@ -19,6 +19,9 @@ final class FileSource: Source {
     private var waiting: [(path: String, shown: String)]
     private var cursors: [FileCursor] = []
     private var turn = 0
+    /// Positions of files that have ended, to be told.
+    private var finished: [(name: String, place: FilePosition)] = []
+    private var told: [String: FilePosition] = [:]
 
     init(_ options: Options, context: RunContext) throws(ConnectorError) {
         self.options = options
@@ -71,6 +74,11 @@ final class FileSource: Source {
                 delimiter: options.delimiter, infersTypes: options.infersTypes, shown: file.shown)
             : nil
         let cursor = try FileCursor(path: file.path, shown: file.shown, csv: csv, context: context)
+        if let place = context.resumption.positions[file.shown].flatMap(FilePosition.init) {
+            try cursor.resume(at: place)
+            told[file.shown] = place
+            return cursor
+        }
         if options.follow && options.fromEnd && !context.once { cursor.skipToEnd() }
         return cursor
     }
@@ -89,9 +97,26 @@ final class FileSource: Source {
             switch try cursors[0].read(into: batch, limit: limit, milliseconds: milliseconds) {
             case .bytes: return .records
             case .nothingYet: return .nothingYet
-            case .end: cursors.removeAll()
+            case .end:
+                noteFinished(cursors[0])
+                cursors.removeAll()
             }
         }
+    }
+
+    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
+        guard context.resumption.isKept else { return }
+        let current = cursors.map { (name: $0.shown, place: $0.place) }
+        for (name, place) in finished + current where told[name] != place {
+            told[name] = place
+            body(name, place.encoded)
+        }
+        finished.removeAll()
+    }
+
+    private func noteFinished(_ cursor: FileCursor) {
+        guard context.resumption.isKept else { return }
+        finished.append((cursor.shown, cursor.place))
     }
 
     /// Reads the files in turn; at the end of all of them waits for more, unless once.

@@ -24,6 +24,9 @@ final class GenerateSource: Source {
     private var next: UInt64 = 0
     private var line: UInt64 = 1
     private var started: UInt64 = 0
+    private var told: UInt64?
+    /// The first call of this run.
+    private var first: UInt64 = 0
 
     init(_ options: Options, context: RunContext) throws(ConnectorError) {
         self.options = options
@@ -31,6 +34,12 @@ final class GenerateSource: Source {
         let path = context.folder + "/" + options.script
         guard let text = readWholeFile(path) else {
             throw ConnectorError("\(options.script): cannot be read; check source.generate.script")
+        }
+        if let place = context.resumption.positions["calls"] {
+            let numbers = String(decoding: place, as: UTF8.self).split(separator: " ")
+                .compactMap { UInt64($0) }
+            if numbers.count == 2 { (next, line) = (numbers[0], numbers[1]) }
+            first = next
         }
         do {
             generator = try RuleGenerator(file: options.script, text: text)
@@ -64,13 +73,20 @@ final class GenerateSource: Source {
         return .nothingYet
     }
 
+    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
+        guard next != told else { return }
+        told = next
+        body("calls", Array("\(next) \(line)".utf8))
+    }
+
     /// How many calls are due now; sleeps a little when none is.
     private func waitForTurn(milliseconds: Int) -> UInt64 {
         guard let rate = options.rate else { return 100_000 }
         let elapsed = Double(monotonicNanoseconds() - started) / 1e9
         let due = UInt64(elapsed * rate) + 1
-        if due > next { return due - next }
-        let wait = min(Double(milliseconds) / 1000, (Double(next) / rate) - elapsed)
+        let made = next - first
+        if due > made { return due - made }
+        let wait = min(Double(milliseconds) / 1000, (Double(made) / rate) - elapsed)
         if wait > 0 { usleep(UInt32(wait * 1e6)) }
         return 0
     }

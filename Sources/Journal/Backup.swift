@@ -67,6 +67,17 @@ private struct StoreCopier<Place: Disk> {
         }
     }
 
+    /// Gives a segment a second name; false where the file systems differ.
+    private func links(_ number: UInt32) throws(DiskError) -> Bool {
+        do throws(DiskError) {
+            try disk.link(from.segment(number), to: into.segment(number))
+            return true
+        } catch {
+            if error.cannotLink { return false }
+            throw error
+        }
+    }
+
     private func write(_ bytes: [UInt8], to path: String) throws(DiskError) {
         let file = try disk.open(path, .create)
         try unsafe file.writeAll(bytes.span.bytes, at: 0)

@@ -1,14 +1,12 @@
 /// Numbers as little-endian bytes, which is how everything in a store is written.
 extension [UInt8] {
-    mutating func put<Number: FixedWidthInteger>(_ number: Number) {
-        var rest = number
-        for _ in 0..<(Number.bitWidth / 8) {
-            append(UInt8(truncatingIfNeeded: rest))
-            rest = Number.bitWidth > 8 ? rest >> 8 : 0
-        }
+    @inlinable
+    package mutating func put<Number: FixedWidthInteger>(_ number: Number) {
+        unsafe Swift.withUnsafeBytes(of: number.littleEndian) { unsafe append(contentsOf: $0) }
     }
 
-    mutating func set<Number: FixedWidthInteger>(_ number: Number, at offset: Int) {
+    @inlinable
+    package mutating func set<Number: FixedWidthInteger>(_ number: Number, at offset: Int) {
         var rest = number
         for index in 0..<(Number.bitWidth / 8) {
             self[offset + index] = UInt8(truncatingIfNeeded: rest)
@@ -16,14 +14,18 @@ extension [UInt8] {
         }
     }
 
-    mutating func put(_ bytes: RawSpan) {
+    @inlinable
+    package mutating func put(_ bytes: RawSpan) {
         unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
     }
 }
 
 extension RawSpan {
     /// A little-endian number.
-    func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int)
+    @inlinable
+    package func number<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Number.Type, at offset: Int
+    )
         -> Number
     {
         precondition(offset >= 0 && offset + Number.bitWidth / 8 <= byteCount)

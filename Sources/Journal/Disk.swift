@@ -85,6 +85,16 @@ extension Disk {
         return try file.bytes(at: 0, count: file.size())
     }
 
+    /// All bytes of a file into an array that was used before: fresh memory has its price.
+    func read(_ path: String, into buffer: inout [UInt8]) throws(DiskError) {
+        let file = try open(path, .read)
+        let size = try file.size()
+        if buffer.count > size { buffer.removeLast(buffer.count - size) }
+        if buffer.count < size { buffer = [UInt8](repeating: 0, count: size) }
+        let count = try file.fill(&buffer, at: 0)
+        if count < size { buffer.removeLast(size - count) }
+    }
+
     /// Writes a file so that it is there wholly or not at all, whatever happens.
     func writeAtomically(
         _ bytes: [UInt8], to name: String, in directory: String

@@ -49,6 +49,9 @@ public struct DiskError: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 extension DiskError {
+    /// True when a second name is not possible there, so that only a copy is.
+    var cannotLink: Bool { code == EXDEV || code == EPERM || code == EMLINK || code == EOPNOTSUPP }
+
     /// True when a smaller file would have fitted.
     var isOutOfRoom: Bool { code == ENOSPC || code == EFBIG || code == EDQUOT }
 }

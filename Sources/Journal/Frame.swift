@@ -79,6 +79,9 @@ public struct StoredFrame: Sendable {
     let window: [UInt8]
     let body: Range<Int>
 
+    /// How many bytes its entries take.
+    var byteCount: Int { body.count }
+
     /// Goes over the entries in order. Throws what `visit` throws.
     public func forEachEntry<Failure: Error>(
         _ visit: (_ kind: UInt8, _ bytes: RawSpan, _ position: LogPosition) throws(Failure) -> Void

@@ -1,14 +1,22 @@
 extension Journal {
-    /// Keeps the owner's state as of transaction `sequence`: waits until the log is durable so far,
-    /// then writes what `fill` gives, on this thread, while others append. One at a time. Throws
-    /// the disk's reason; the older snapshots stay then, and the journal goes on.
-    public func snapshot(
-        at sequence: UInt64,
-        _ fill: (inout SnapshotWriter<Place.Handle>) throws(JournalError) -> Void
+    /// Begins a snapshot of the owner's state. What is written into it may be read from the owner
+    /// bit by bit while others append, when every entry of the log is absolute: replay starts
+    /// behind the last transaction there is now. One at a time.
+    public func beginSnapshot() throws(JournalError) -> SnapshotWriter<Place.Handle> {
+        let begin = appendedSequence
+        return try snapshotFolder().begin(begin)
+    }
+
+    /// Ends a snapshot: waits until the log is durable as far as the pieces may reach, then puts it
+    /// in place. Throws the disk's reason; the older snapshots stay then, and the journal goes on.
+    public func finishSnapshot(
+        _ writer: inout SnapshotWriter<Place.Handle>
     ) throws(JournalError) {
+        let end = appendedSequence
         // The state names places in the log, so these must be there before it is.
-        try waitUntilDurable(sequence)
-        try snapshotFolder().write(sequence, fill)
+        try waitUntilDurable(end)
+        try snapshotFolder().finish(&writer, at: end)
+        noteSnapshot()
     }
 
     /// Removes segments that both snapshots cover and where nothing the owner still needs lies;
@@ -16,6 +24,12 @@ extension Journal {
     public func freeSegments(live: Set<UInt32>) throws(JournalError) -> Int {
         try withWriter { writer throws(JournalError) in try writer.freeSegments(live: live) }
     }
+
+    /// The number of the segment being written.
+    public var segment: UInt32 { (try? withWriter { $0.segment }) ?? 0 }
+
+    /// How large a segment gets, in bytes.
+    public var segmentSize: Int { (try? withWriter { $0.settings.segmentSize }) ?? 0 }
 
     private func snapshotFolder() throws(JournalError) -> SnapshotFolder<Place> {
         try withWriter { writer throws(JournalError) in

@@ -21,7 +21,8 @@ public struct JournalError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Where, what, and what to do next.
     public let description: String
 
-    init(_ code: Code, _ description: String) {
+    /// Says it in words: where, what, and what to do next.
+    public init(_ code: Code, _ description: String) {
         self.code = code
         self.description = description
     }

@@ -11,7 +11,7 @@ public struct LogWriter<Place: Disk> {
     public private(set) var segment: UInt32
     private var pending: [UInt8] = []
     private var spare: [UInt8] = []
-    private var writtenEnd: Int
+    private(set) var writtenEnd: Int
     private var allocatedEnd: Int
     private var isUnsynced = false
     private var mayPrewrite = true

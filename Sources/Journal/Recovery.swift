@@ -5,6 +5,8 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
     public var writer: LogWriter<Place>
     /// How many bytes of a torn tail were cut off; zero when there was none. To be reported once.
     public let truncatedBytes: Int
+    /// How much was replayed, in bytes of segments.
+    let replayedBytes: Int
     private let lock: Place.Handle
 
     /// Opens or makes a store, hands the newest snapshot that the log reaches to `restore` and
@@ -22,12 +24,11 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         let store = try Self.identity(layout, disk, &random)
         let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
         let snapshots = try JournalError.wrap { () throws(DiskError) in try folder.sequences() }
-        var plan = try RecoveryPlan(layout, disk, store, covered: snapshots.last ?? 0, 0) {
-            (_) throws(JournalError) in
-        }
-        let sequence = try plan.chooseSnapshot(snapshots, folder, restore)
-        // Read again now that it is known where the state begins.
-        plan = try RecoveryPlan(layout, disk, store, covered: snapshots.last ?? 0, sequence, replay)
+        // The end says which snapshot holds, and the snapshot from where on frames count.
+        let reach = try RecoveryPlan.reach(layout, disk)
+        let begin = try RecoveryPlan.chooseSnapshot(snapshots, reach, folder, restore)
+        var plan = try RecoveryPlan(
+            layout, disk, store, covered: snapshots.last ?? 0, begin, replay)
         plan.staleSnapshots = snapshots.filter { $0 > plan.end.sequence }
         let writer = try JournalError.wrap { () throws(DiskError) in
             try plan.apply(layout, disk)
@@ -36,6 +37,7 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         self.lock = lock
         self.writer = writer
         truncatedBytes = plan.truncatedBytes
+        replayedBytes = plan.replayedBytes
     }
 
     static func own(
@@ -81,12 +83,11 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
 struct RecoveryPlan {
     private(set) var end = LogEnd(segment: 1, offset: 0, sequence: 0)
     private(set) var truncatedBytes = 0
+    private(set) var replayedBytes = 0
     /// Snapshots of transactions that are gone, whose numbers will be given again.
     var staleSnapshots: [UInt64] = []
     private let covered: UInt64
     private let replayAfter: UInt64
-    /// The last transaction of a segment that was freed: a snapshot must cover it.
-    private var freedSequence: UInt64 = 0
     private var cutsTail = false
     private var unbornSegment: UInt32?
 
@@ -101,17 +102,50 @@ struct RecoveryPlan {
             try disk.names(in: layout.journal)
         }
         let numbers = names.compactMap(StoreLayout.segmentNumber).sorted()
+        var buffer: [UInt8] = []
         for (index, number) in numbers.enumerated() {
-            try read(number, isLast: index == numbers.count - 1, layout, disk, store, replay)
+            let isLast = index == numbers.count - 1
+            try read(number, isLast: isLast, layout, disk, store, &buffer, replay)
+        }
+    }
+
+    /// The first and the last transaction in the log, as far as it can be told without reading all
+    /// of it. A frame that is damaged is found when all of it is read.
+    static func reach<Place: Disk>(
+        _ layout: StoreLayout, _ disk: Place
+    ) throws(JournalError) -> LogReach {
+        try JournalError.wrap { () throws(DiskError) in
+            let numbers = try disk.names(in: layout.journal)
+                .compactMap(StoreLayout.segmentNumber).sorted()
+            var reach = LogReach()
+            if let first = numbers.first {
+                let head = try disk.open(layout.segment(first), .read)
+                    .bytes(at: 0, count: SegmentHeader.size)
+                if case .header(let header) = SegmentHeader.read(head) {
+                    reach.freed = header.firstSequence - 1
+                    reach.end = reach.freed
+                }
+            }
+            for number in numbers.reversed() {
+                let bytes = try disk.contents(layout.segment(number))
+                guard case .header(let header) = SegmentHeader.read(bytes) else { continue }
+                var scan = SegmentScan(bytes, header)
+                while scan.next() != nil {}
+                reach.end = scan.sequence
+                break
+            }
+            return reach
         }
     }
 
     private mutating func read<Place: Disk>(
         _ number: UInt32, isLast: Bool, _ layout: StoreLayout, _ disk: Place,
-        _ store: StoreIdentity, _ replay: (StoredFrame) throws(JournalError) -> Void
+        _ store: StoreIdentity, _ buffer: inout [UInt8],
+        _ replay: (StoredFrame) throws(JournalError) -> Void
     ) throws(JournalError) {
         let path = layout.segment(number)
-        let bytes = try JournalError.wrap { () throws(DiskError) in try disk.contents(path) }
+        try JournalError.wrap { () throws(DiskError) in try disk.read(path, into: &buffer) }
+        let bytes = buffer
         let header: SegmentHeader
         switch SegmentHeader.read(bytes) {
         case .newerFormat(let format): throw .newer(path, Int(format))
@@ -131,8 +165,7 @@ struct RecoveryPlan {
             return
         }
         if header.firstSequence > end.sequence + 1, header.firstSequence <= covered + 1 {
-            freedSequence = header.firstSequence - 1
-            end.sequence = freedSequence
+            end.sequence = header.firstSequence - 1
         }
         guard header.firstSequence == end.sequence + 1 else {
             // The log before this segment was durable when the segment was made.
@@ -141,7 +174,11 @@ struct RecoveryPlan {
                 "transactions \(end.sequence + 1) to \(header.firstSequence - 1) are missing")
         }
         var scan = SegmentScan(bytes, header)
-        while let frame = scan.next() { if frame.sequence > replayAfter { try replay(frame) } }
+        while let frame = scan.next() {
+            guard frame.sequence > replayAfter else { continue }
+            replayedBytes += frame.byteCount
+            try replay(frame)
+        }
         end = LogEnd(segment: number, offset: scan.offset, sequence: scan.sequence)
         guard isLast else {
             if scan.end() == .clean { return }
@@ -172,25 +209,34 @@ struct RecoveryPlan {
         }
     }
 
-    /// Restores the newest valid snapshot that the log reaches; returns its sequence, or zero.
-    func chooseSnapshot<Place: Disk>(
-        _ snapshots: [UInt64], _ folder: SnapshotFolder<Place>,
+    /// Restores the newest valid snapshot that the log reaches; returns behind which transaction
+    /// replay starts.
+    static func chooseSnapshot<Place: Disk>(
+        _ snapshots: [UInt64], _ reach: LogReach, _ folder: SnapshotFolder<Place>,
         _ restore: (RawSpan) throws(JournalError) -> Void
     ) throws(JournalError) -> UInt64 {
-        for sequence in snapshots.reversed() where sequence <= end.sequence {
-            let found = try JournalError.wrap { () throws(DiskError) in
-                try folder.blocks(sequence)
+        for sequence in snapshots.reversed() where sequence <= reach.end {
+            let (begin, found) = try JournalError.wrap { () throws(DiskError) in
+                (try folder.beginning(of: sequence), try folder.blocks(sequence))
             }
-            guard let found, sequence >= freedSequence else { continue }
+            guard let found, let begin, begin >= reach.freed else { continue }
             for block in found { try restore(unsafe block.span.bytes) }
-            return sequence
+            return begin
         }
-        guard freedSequence == 0 else {
+        guard reach.freed == 0 else {
             throw JournalError(
                 .damaged,
                 "\(folder.layout.snapshots): no valid snapshot, and transactions up to "
-                    + "\(freedSequence) are in none of the segments; restore a backup")
+                    + "\(reach.freed) are in none of the segments; restore a backup")
         }
         return 0
     }
+}
+
+/// From where to where a log goes.
+struct LogReach: Hashable {
+    /// The last transaction whose segment was freed: a snapshot must cover it.
+    var freed: UInt64 = 0
+    /// The last transaction.
+    var end: UInt64 = 0
 }

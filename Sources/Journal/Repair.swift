@@ -20,10 +20,13 @@ public enum StoreTool {
         let store = try existing(layout, disk)
         let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
         let snapshots = try JournalError.wrap { () throws(DiskError) in try folder.sequences() }
-        let plan = try RecoveryPlan(layout, disk, store, covered: snapshots.last ?? 0, 0) {
+        _ = try RecoveryPlan(layout, disk, store, covered: snapshots.last ?? 0, 0) {
             (_) throws(JournalError) in
         }
-        _ = try plan.chooseSnapshot(snapshots, folder) { (_) throws(JournalError) in }
+        let reach = try RecoveryPlan.reach(layout, disk)
+        _ = try RecoveryPlan.chooseSnapshot(snapshots, reach, folder) {
+            (_) throws(JournalError) in
+        }
     }
 
     /// Moves damaged bytes into files of the quarantine and keeps all other frames; what was moved

@@ -1,29 +1,28 @@
-/// The owner's whole state at one transaction, as opaque bytes in checksummed blocks.
+/// The owner's whole state, as opaque bytes in checksummed blocks. It may be taken in pieces while
+/// transactions go on: replay starts behind the one before the first piece, and the state is whole
+/// where the log reaches the one after the last piece, whose sequence the file is named by.
 ///
-///     magic u64 | format u32 | store 16 bytes | sequence u64 | CRC32C of the 36 bytes u32
+///     magic u64 | format u32 | store 16 bytes | sequence u64 | begin u64 | CRC32C of 44 bytes u32
 ///     blocks: length u32 | CRC32C u32 | bytes
 ///     end: 0xFFFFFFFF | CRC32C of the block count u64 | block count u64
 public struct SnapshotWriter<Handle: File> {
     static var magic: UInt64 { 0x5041_4E53_4454_0A0D }
-    static var headerSize: Int { 40 }
+    static var headerSize: Int { 48 }
     static var endMark: UInt32 { .max }
     private static var blockSize: Int { 64 << 10 }
 
     private let file: Handle
     private var buffer: [UInt8] = []
-    private var offset = 0
+    private let store: StoreIdentity
+    /// Replay starts behind this transaction.
+    let begin: UInt64
+    private var offset = Self.headerSize
     private var blockCount: UInt64 = 0
 
-    init(_ file: Handle, _ store: StoreIdentity, _ sequence: UInt64) throws(DiskError) {
+    init(_ file: Handle, _ store: StoreIdentity, begin: UInt64) {
         self.file = file
-        var header: [UInt8] = []
-        header.put(Self.magic)
-        header.put(SegmentHeader.format)
-        header += store.bytes
-        header.put(sequence)
-        let checksum = unsafe Checksum.of(header.span.bytes)
-        header.put(checksum)
-        try emit(header)
+        self.store = store
+        self.begin = begin
     }
 
     /// Adds bytes; they come back in pieces of the same order, cut elsewhere. Throws the disk's
@@ -35,7 +34,8 @@ public struct SnapshotWriter<Handle: File> {
         }
     }
 
-    mutating func finish() throws(DiskError) {
+    /// Ends the file: with transaction `sequence` its state is whole.
+    mutating func finish(_ sequence: UInt64) throws(DiskError) {
         if !buffer.isEmpty { try emitBlock() }
         var count: [UInt8] = []
         count.put(blockCount)
@@ -43,7 +43,20 @@ public struct SnapshotWriter<Handle: File> {
         end.put(Self.endMark)
         end.put(unsafe Checksum.of(count.span.bytes))
         try emit(end + count)
+        try writeHeader(sequence)
         try file.sync()
+    }
+
+    private func writeHeader(_ sequence: UInt64) throws(DiskError) {
+        var header: [UInt8] = []
+        header.put(Self.magic)
+        header.put(SegmentHeader.format)
+        header += store.bytes
+        header.put(sequence)
+        header.put(begin)
+        let checksum = unsafe Checksum.of(header.span.bytes)
+        header.put(checksum)
+        try unsafe file.writeAll(header.span.bytes, at: 0)
     }
 
     private mutating func emitBlock() throws(DiskError) {
@@ -68,24 +81,47 @@ struct SnapshotFolder<Place: Disk> {
     let layout: StoreLayout
     let store: StoreIdentity
 
-    /// Writes a snapshot so that it is there wholly or not at all, then lets the third go.
-    func write(
-        _ sequence: UInt64,
-        _ fill: (inout SnapshotWriter<Place.Handle>) throws(JournalError) -> Void
-    ) throws(JournalError) {
-        let temporary = layout.snapshots + "/snapshot.tmp"
-        var writer = try JournalError.wrap { () throws(DiskError) in
+    private var temporary: String { layout.snapshots + "/snapshot.tmp" }
+
+    /// Begins a snapshot in a file that is none yet.
+    func begin(_ sequence: UInt64) throws(JournalError) -> SnapshotWriter<Place.Handle> {
+        try JournalError.wrap { () throws(DiskError) in
             try disk.makeDirectory(layout.snapshots)
             try disk.syncDirectory(layout.directory)
-            return try SnapshotWriter(try disk.open(temporary, .create), store, sequence)
+            return SnapshotWriter(try disk.open(temporary, .create), store, begin: sequence)
         }
-        try fill(&writer)
+    }
+
+    /// Makes it one, wholly or not at all, then lets the third go.
+    func finish(
+        _ writer: inout SnapshotWriter<Place.Handle>, at sequence: UInt64
+    ) throws(JournalError) {
         do throws(DiskError) {
-            try writer.finish()
+            try writer.finish(sequence)
             try disk.rename(temporary, to: layout.snapshot(sequence))
             try disk.syncDirectory(layout.snapshots)
             for old in try sequences().dropLast(2) { try disk.remove(layout.snapshot(old)) }
         } catch { throw JournalError(error) }
+    }
+
+    /// Behind which transaction replay starts for a snapshot; nil when its header is not valid.
+    func beginning(of sequence: UInt64) throws(DiskError) -> UInt64? {
+        let bytes = try disk.open(layout.snapshot(sequence), .read)
+            .bytes(at: 0, count: SnapshotWriter<Place.Handle>.headerSize)
+        return Self.beginning(bytes, store, sequence)
+    }
+
+    static func beginning(
+        _ bytes: [UInt8], _ store: StoreIdentity, _ sequence: UInt64
+    ) -> UInt64? {
+        typealias Writer = SnapshotWriter<Place.Handle>
+        let span = unsafe bytes.span.bytes
+        guard span.byteCount >= Writer.headerSize, span.number(UInt64.self, at: 0) == Writer.magic,
+            span.number(UInt32.self, at: 44) == Checksum.of(span.extracting(0..<44)),
+            Array(bytes[12..<28]) == store.bytes,
+            span.number(UInt64.self, at: 28) == sequence
+        else { return nil }
+        return span.number(UInt64.self, at: 36)
     }
 
     /// The sequences of the snapshots there are, in order, valid or not.
@@ -104,12 +140,7 @@ struct SnapshotFolder<Place: Disk> {
     ) -> [[UInt8]]? {
         typealias Writer = SnapshotWriter<Place.Handle>
         let span = unsafe bytes.span.bytes
-        guard span.byteCount >= Writer.headerSize + 16,
-            span.number(UInt64.self, at: 0) == Writer.magic,
-            span.number(UInt32.self, at: 36) == Checksum.of(span.extracting(0..<36)),
-            Array(bytes[12..<28]) == store.bytes,
-            span.number(UInt64.self, at: 28) == sequence
-        else { return nil }
+        guard beginning(bytes, store, sequence) != nil else { return nil }
         var blocks: [[UInt8]] = []
         var offset = Writer.headerSize
         while offset + 8 <= span.byteCount {
@@ -141,7 +172,10 @@ extension LogWriter {
     ) throws(JournalError) {
         // The state names places in the log, so these must be there before it is.
         try sync()
-        try SnapshotFolder(disk: disk, layout: layout, store: store).write(appendedSequence, fill)
+        let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
+        var writer = try folder.begin(appendedSequence)
+        try fill(&writer)
+        try folder.finish(&writer, at: appendedSequence)
     }
 
     /// Removes segments that both snapshots cover and where nothing the owner still needs lies;
@@ -150,7 +184,9 @@ extension LogWriter {
         try JournalError.wrap { () throws(DiskError) in
             let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
             let kept = try folder.sequences().suffix(2)
-            guard kept.count == 2, let older = kept.first else { return 0 }
+            guard kept.count == 2, let first = kept.first,
+                let older = try folder.beginning(of: first)
+            else { return 0 }
             let numbers = try disk.names(in: layout.journal)
                 .compactMap(StoreLayout.segmentNumber).sorted()
             var freed = 0

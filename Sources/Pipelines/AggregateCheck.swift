@@ -70,7 +70,7 @@ extension Plan {
         } catch {
             throw RuleError("\(error.message) (merging two halves of what add takes)")
         }
-        if isSame(whole, halves) { return }
+        if Self.isSame(whole, halves) { return }
         throw RuleError(
             "\(path):1: merging two parts gives \(text(halves.json)), adding all records gives "
                 + "\(text(whole.json)); the records: " + records.map(text).joined(separator: " "))
@@ -112,7 +112,7 @@ extension Plan {
     }
 
     /// The same value, but for the last digits of numbers, which depend on the order of adding.
-    private func isSame(_ left: Value, _ right: Value) -> Bool {
+    static func isSame(_ left: Value, _ right: Value) -> Bool {
         switch (left, right) {
         case (.array(let one), .array(let other)):
             return one.count == other.count && zip(one, other).allSatisfy { isSame($0, $1) }

@@ -13,6 +13,7 @@ final class Aggregation {
     private let merged = MergedRows()
     private var totals = WindowCounts()
     private let stateLimit: Int
+    private let definition: Definition
     private var batches = 0
 
     /// Prepares the windows of a plan; `vm` runs what stands behind them.
@@ -24,7 +25,23 @@ final class Aggregation {
             buffers.append(RowBuffer())
         }
         injected = buffers
+        definition = plan.definition
         stateLimit = plan.definition.limits.stateMemory
+    }
+
+    /// Goes on with what an earlier run has committed.
+    func restore(_ state: PipelineState) {
+        for stage in stages { stage.restore(state) }
+    }
+
+    /// Adds what has changed since the last call.
+    func addChanges(to draft: inout CommitDraft) {
+        for stage in stages { stage.addChanges(to: &draft) }
+    }
+
+    /// Another VM runs the rules from here on.
+    func rebind(_ vm: borrowing RuleVM, isTapped: Bool) {
+        for stage in stages { stage.rebind(vm, definition, isTapped: isTapped) }
     }
 
     /// True when there is nothing to do.

@@ -12,13 +12,13 @@ final class AggregationStage {
     let isPrepared: Bool
     /// Its records are the rows of another aggregate stage.
     let isFedByWindows: Bool
-    private let mainSinks: [Int]?
-    private let lateSinks: [Int]?
-    private let isMainConnected: Bool
-    private let isLateConnected: Bool
+    private var mainSinks: [Int]?
+    private var lateSinks: [Int]?
+    private var isMainConnected: Bool
+    private var isLateConnected: Bool
     private let batch = Batch()
     private var position: UInt64 = 0
-    private let hook: WindowHook?
+    private var hook: WindowHook?
 
     init(
         _ index: Int, _ name: String, _ aggregate: AggregateStage, _ plan: Plan,
@@ -37,6 +37,43 @@ final class AggregationStage {
         batch.source = name
         batch.file = name
         hook?.stage = self
+    }
+
+    /// Goes on with what an earlier run has committed, and notes changes from here on.
+    func restore(_ state: PipelineState) {
+        windows.tracksChanges = true
+        position = state.times.positions[name] ?? 0
+        state.forEachWindow(of: name) { key, value in windows.restore(key: key, value: value) }
+    }
+
+    /// Another VM runs its aggregates in Lua from here on.
+    func rebind(_ vm: borrowing RuleVM, _ definition: Definition, isTapped: Bool) {
+        // With somebody looking, rows go where the VM has connected them.
+        let main = Origin.stage(index, output: nil)
+        let late = Origin.stage(index, output: "late")
+        mainSinks = isTapped ? nil : definition.onlySinks(of: main)
+        lateSinks = isTapped ? nil : definition.onlySinks(of: late)
+        isMainConnected = vm.isConnected(stage: index, output: nil)
+        isLateConnected = vm.isConnected(stage: index, output: "late")
+        guard let old = hook, let next = vm.hook(of: index) as? WindowHook else { return }
+        next.stage = self
+        next.committed = old.committed
+        hook = next
+        windows.replaceUsers(next.aggregates)
+    }
+
+    /// Adds what has changed since the last call.
+    func addChanges(to draft: inout CommitDraft) {
+        var bytes: [UInt8] = []
+        StoreEntry.add(Array(name.utf8), [], to: &bytes)
+        let before = bytes.count
+        windows.takeChanges { key, value in StoreEntry.add(key, value, to: &bytes) }
+        if bytes.count > before { draft.windows.append(bytes) }
+        if position > 0 {
+            var times = draft.times ?? CommittedTimes()
+            times.positions[name] = position
+            draft.times = times
+        }
     }
 
     /// How many rows were added by their records since the last call.

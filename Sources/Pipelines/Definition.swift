@@ -25,12 +25,21 @@ public struct Definition: Sendable {
     public var commit = Commit()
     /// The time that records carry; mandatory when there are windows.
     public var time: TimeDefinition?
-    /// How often an output may arrive; checked and kept.
+    /// How often an output may arrive.
     public var delivery = Delivery.exactlyOnce
-    /// How often a snapshot is taken, in nanoseconds; checked and kept.
+    /// When a commit counts as kept.
+    public var durability = PipelineDurability.disk
+    /// How often a snapshot is taken, in nanoseconds.
     public var checkpointNanoseconds: Int64 = 300_000_000_000
     /// How rules are replaced while the stream runs; checked and kept.
     public var reload: ReloadDefinition?
+
+    /// The queues in the order written.
+    public var queues: [QueueDefinition] = []
+    /// The scripts that work on queues.
+    public var handlers: [HandlerDefinition] = []
+    /// How large a segment of the store gets, in bytes.
+    public var segmentBytes = 64 << 20
 
     /// The first source; setting it leaves no other.
     public var source: SourceDefinition? {
@@ -63,7 +72,9 @@ public struct Commit: Sendable {
 public struct SourceDefinition: Sendable {
     /// Its name: `source`, or its key under `sources`.
     public var name: String
-    /// Opens it; nil when its options are wrong.
+    /// The queue it is, if it is one; then `open` is not used.
+    public var queue: String?
+    /// Opens it.
     public var open: @Sendable (RunContext) throws(ConnectorError) -> any Source
     /// Its place in the file.
     public var location: Location
@@ -170,6 +181,8 @@ public struct SinkDefinition: Sendable {
     public var fromLocation: Location
     /// True when a row that was written stays, so that rows must not be revised later.
     public var isAppendOnly: Bool
+    /// The queue it is, if it is one; then `open` is not used.
+    public var queue: String?
     /// Opens it.
     public var open: @Sendable (RunContext) throws(ConnectorError) -> any Sink
 

@@ -15,11 +15,20 @@ public struct DiagnosticList: Error, Sendable {
     }
 
     init(findings: [Diagnostic]) { self.findings = findings }
+
+    /// One finding about the file as a whole.
+    public init(_ message: String) {
+        let start = Location(file: "pipeline.yaml", line: 1, column: 1)
+        findings = [Diagnostic(at: start, message)]
+    }
 }
 
 /// Reads and checks `FOLDER/pipeline.yaml`; everything wrong is reported, not only the first.
+///
+/// Who does not open sources and sinks can do without variables that are not set.
 public func readDefinition(
-    folder: String, environment: [String: String], catalogue: Catalogue
+    folder: String, environment: [String: String], catalogue: Catalogue,
+    needsVariables: Bool = true
 ) throws(DiagnosticList) -> Definition {
     let file = "pipeline.yaml"
     let start = Location(file: file, line: 1, column: 1)
@@ -50,13 +59,14 @@ public func readDefinition(
     var reader = DefinitionReader(
         folder: folder, environment: environment, catalogue: catalogue)
     reader.read(settings)
-    let findings = yaml.findings + substitution.findings + reader.findings
+    let unset = needsVariables ? substitution.findings : substitution.errors
+    let findings = yaml.findings + unset + reader.findings
     guard findings.isEmpty else { throw DiagnosticList(ordered: findings) }
     return reader.definition
 }
 
 /// Where the first byte stands that is no UTF-8.
-private func firstBrokenPlace(in bytes: [UInt8], file: String) -> Location {
+func firstBrokenPlace(in bytes: [UInt8], file: String) -> Location {
     let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
     for (index, line) in lines.enumerated() where String(validating: line, as: UTF8.self) == nil {
         let column = String(decoding: line, as: UTF8.self).unicodeScalars.prefix {
@@ -91,10 +101,14 @@ struct DefinitionReader {
     var stageNames: [String] = []
     /// The names under `sources`, also of those that are wrong in themselves.
     var sourceNames: [String] = []
+    /// True when there are queues and no pipeline.
+    var isQueuesOnly = false
     /// True when there is a section `time`, also when it is wrong in itself.
     var hasTime = false
     /// The time zones that were read, by name.
     var zones: [String: TimeZoneRules] = [:]
+    /// The queues that sources and sinks name, and where.
+    var namedQueues: [(name: String, location: Location)] = []
 
     init(folder: String, environment: [String: String], catalogue: Catalogue) {
         self.environment = environment
@@ -108,23 +122,21 @@ struct DefinitionReader {
         definition.key = reader.string("key")
         definition.partitions = reader.integer("partitions", in: 1...32768) ?? 16
         hasTime = reader.isPresent("time")
-        readSource(&reader)
+        readQueues(&reader)
+        // A folder may hold nothing but queues; only a run needs more.
+        isQueuesOnly =
+            (reader.isPresent("queues") || reader.isPresent("store"))
+            && !["source", "sources", "stages", "sinks"].contains(where: reader.isPresent)
+        if !isQueuesOnly { readSource(&reader) }
         readLookups(reader.setting("lookups"))
         readStages(reader.setting("stages"))
-        readSinks(reader.setting("sinks"), in: &reader)
+        if !isQueuesOnly { readSinks(reader.setting("sinks"), in: &reader) }
         checkRevisions()
         readLimits(reader.setting("limits"))
         readCommit(reader.setting("commit"))
         readEngineSettings(&reader)
-        refuseLaterKeys(&reader)
+        for key in ["source", "sources", "stages", "sinks"] { _ = reader.setting(key) }
         findings += reader.finish()
-    }
-
-    /// Sections of the design that hold nothing this version could do: better refused than ignored.
-    private mutating func refuseLaterKeys(_ reader: inout SettingReader) {
-        for key in ["queues", "handlers", "store"] where reader.setting(key) != nil {
-            reader.reportKey(key, "\"\(key)\" is not in this version yet; remove it")
-        }
     }
 
     private mutating func readSource(_ reader: inout SettingReader) {
@@ -152,9 +164,20 @@ struct DefinitionReader {
     }
 
     private mutating func readSource(_ setting: Setting, name: String) {
-        let names = catalogue.sources.map(\.name)
-        guard let entry = connector(setting, what: "source", kinds: names, others: []),
-            let kind = catalogue.sources.first(where: { $0.name == entry.key })
+        let names = catalogue.sources.map(\.name) + ["queue"]
+        guard let entry = connector(setting, what: "source", kinds: names, others: []) else {
+            return
+        }
+        if entry.key == "queue", let queue = queueName(entry) {
+            var source = SourceDefinition(
+                name: name, location: entry.location,
+                open: { (_: RunContext) throws(ConnectorError) -> any Source in
+                    throw PipelineRun.queueNeedsStore
+                })
+            source.queue = queue
+            definition.sources.append(source)
+        }
+        guard let kind = catalogue.sources.first(where: { $0.name == entry.key })
         else { return }
         if let open = kind.configure(entry.value, &findings) {
             definition.sources.append(

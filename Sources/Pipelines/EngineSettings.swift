@@ -10,6 +10,18 @@ public enum Delivery: String, Sendable, Hashable, CaseIterable {
     case atMostOnce = "at_most_once"
 }
 
+/// When a commit of a pipeline counts as kept.
+public enum PipelineDurability: Sendable, Hashable {
+    /// Synced: it survives a power cut. Only this is called durable.
+    case disk
+    /// Written at once and synced within so many milliseconds, which a power cut may take.
+    case within(milliseconds: Int)
+    /// Written at once, synced when the system likes: it survives the process only.
+    case osCache
+    /// Never written: every run begins anew.
+    case memory
+}
+
 /// How rules are replaced while the stream runs.
 public struct ReloadDefinition: Sendable, Hashable {
     /// The files are watched.
@@ -30,6 +42,7 @@ extension DefinitionReader {
         if let word = root.choice("delivery", of: Delivery.allCases.map(\.rawValue)) {
             definition.delivery = Delivery(rawValue: word) ?? .exactlyOnce
         }
+        if let setting = root.setting("durability") { readDurability(setting) }
         if let setting = root.setting("checkpoint") {
             var reader = SettingReader(setting, what: "checkpoint")
             reader.require("every")
@@ -39,6 +52,31 @@ extension DefinitionReader {
         }
         if let setting = root.setting("time") { readTime(setting) }
         if let setting = root.setting("reload") { readReload(setting) }
+    }
+
+    /// `disk`, `os-cache`, `memory` or `{disk-within: 100ms}`, also written `disk-within: 100ms`.
+    private mutating func readDurability(_ setting: Setting) {
+        if case .mapping = setting.content {
+            var reader = SettingReader(setting, what: "durability")
+            reader.require("disk-within")
+            if let nanoseconds = reader.nanoseconds("disk-within") {
+                let milliseconds = max(1, Int(nanoseconds / 1_000_000))
+                definition.durability = .within(milliseconds: milliseconds)
+            }
+            findings += reader.finish()
+            return
+        }
+        let levels: [String: PipelineDurability] = [
+            "disk": .disk, "os-cache": .osCache, "memory": .memory,
+        ]
+        guard case .scalar(let text, _) = setting.content, let level = levels[text] else {
+            findings.append(
+                Diagnostic(
+                    at: setting.location,
+                    "\"durability\" must be disk, {disk-within: 100ms}, os-cache or memory"))
+            return
+        }
+        definition.durability = level
     }
 
     private mutating func readReload(_ setting: Setting) {

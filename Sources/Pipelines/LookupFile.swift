@@ -90,3 +90,24 @@ struct LookupFile {
         return builder.finish()
     }
 }
+
+extension LookupFile {
+    /// The names of its columns or fields; nil when they cannot be told.
+    var columns: [String]? {
+        guard let bytes = readFile(resolve(definition.path, in: folder)) else { return nil }
+        if definition.path.hasSuffix(".csv") {
+            var parser = CSVParser(bytes)
+            guard let header = parser.next() else { return nil }
+            return header.cells.map { String(decoding: $0, as: UTF8.self) }
+        }
+        var names: [String] = []
+        var known: Set<String> = []
+        for line in bytes.split(separator: 0x0A) {
+            guard let record = try? Record(json: line) else { continue }
+            for field in record.fields where known.insert(field.name).inserted {
+                names.append(field.name)
+            }
+        }
+        return names.isEmpty ? nil : names
+    }
+}

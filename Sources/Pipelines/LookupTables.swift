@@ -31,6 +31,9 @@ final class LookupTables: Sendable {
     /// Ends `refresh` at once.
     func end() { ending.close() }
 
+    /// True once `end` was called.
+    var isEnded: Bool { ending.isFinished }
+
     /// Looks at the files now and then until `isStopped` or `end`; a bad file keeps the old table.
     func refresh(isStopped: () -> Bool, warn: (String) -> Void) {
         var seen = seen

@@ -14,6 +14,13 @@ public struct RunOptions: Sendable {
     public var drain = false
     /// Files that replace the source's path.
     public var inputs: [String] = []
+    /// The folder of the store; nil keeps nothing, and every run begins anew.
+    public var data: String?
+    /// Reads no source: only what `replay` is given is run, until the run is stopped. Windows stay
+    /// open.
+    public var onlyReplays = false
+    /// The store hears which version of the rules runs.
+    public var notesVersion = true
 
     /// Creates the default options.
     public init() {}
@@ -32,6 +39,10 @@ public final class PipelineRun: Sendable {
         var floor: Int64?
         /// The watermark behind this batch, when the reader has found it.
         var watermark: Int64?
+        /// A commit ends with this batch, and this is where the sources stand then.
+        var mark: CommitDraft?
+        /// The step of the rules' versions that runs it.
+        var step = 0
     }
 
     /// What a batch becomes: rows for each sink and rows for each aggregate stage.
@@ -46,6 +57,11 @@ public final class PipelineRun: Sendable {
         var watermark: Int64?
         /// What a worker gave when there were no more batches.
         var isClosing = false
+        /// A commit ends with this batch.
+        var mark: CommitDraft?
+        var step = 0
+        /// What has changed in the state of the worker's rules since the last mark.
+        var rules: [[UInt8]] = []
     }
 
     /// What a thread says once it can work, or cannot.
@@ -56,6 +72,8 @@ public final class PipelineRun: Sendable {
 
     struct Shared: Sendable {
         var failure: PipelineError?
+        /// The failure stops everything at once; nothing is committed any more.
+        var isBroken = false
         var counts = RuleCounts()
         var delivered: [Int] = []
         var threads = 0
@@ -81,10 +99,23 @@ public final class PipelineRun: Sendable {
     let deadCount = Atomic<Int>(0)
     let workersLeft: Atomic<Int>
     let usesState = Atomic<Bool>(false)
+    /// The store on its way; nil when nothing is kept.
+    let opening: StoreOpening?
+    let resumed = Atomic<Bool>(false)
+    let committer: Committer?
+    /// Which version of the rules is wanted.
+    let versions: VersionBoard
+    /// The last records, when a new version may have to be tried on them.
+    let ring: RecordRing?
+    /// Dead letters that somebody wants to be run again.
+    let replays = Channel<ReplayJob>(capacity: 4)
     /// The sources have no more records, which a stop does not mean.
     let hasEnded = Atomic<Bool>(false)
+    /// Who looks at the pipeline.
+    let tapBoard = Locked<Tap?>(nil)
+    private let reloaderBox = Locked<Reloader?>(nil)
     private let done = Channel<Void>(capacity: 1)
-    private let startedAt: UInt64
+    let startedAt: UInt64
 
     /// Starts a pipeline; returns when everything is open, loaded and ready for the first record.
     public static func start(_ plan: Plan, options: RunOptions) throws(PipelineError) -> PipelineRun
@@ -98,20 +129,32 @@ public final class PipelineRun: Sendable {
         self.plan = plan
         self.options = options
         startedAt = monotonicNanoseconds()
-        lookups = try LookupTables(plan)
         // An aggregate in Lua may let its record fail, so it has to run where the record does.
         workerCount = plan.definition.hasAggregatesInLua ? 1 : options.workers
+        opening = StoreOpening.begin(plan, options)
+        committer = opening.map {
+            Committer($0, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
+        }
+        // Windows behind several workers have a VM of their own.
+        let hasWriterVM = workerCount > 1 && plan.definition.hasAggregates
+        versions = VersionBoard(plan, threads: workerCount + (hasWriterVM ? 1 : 0))
+        let isReloadable = plan.definition.reload != nil || !options.once
+        ring = isReloadable ? RecordRing(limit: plan.definition.reload?.shadow ?? 1000) : nil
+        lookups = try LookupTables(plan)
         let inFlight = workerCount * 2 + 2
         pool = Channel(capacity: inFlight)
         outputPool = Channel(capacity: inFlight * workerCount)
         finished = Channel(capacity: inFlight * workerCount)
         work = (0..<workerCount).map { _ in Channel(capacity: inFlight) }
         workersLeft = Atomic(workerCount)
-        shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } }
+        shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } + [0, 0] }
     }
 
     /// Asks the run to end: what was read is finished and flushed. Safe in a signal handler.
-    public func requestStop() { stopRequested.store(true, ordering: .relaxed) }
+    public func requestStop() {
+        stopRequested.store(true, ordering: .relaxed)
+        committer?.giveUpWaiting()
+    }
 
     /// Records read, rows delivered and dead letters so far.
     public var progress: (read: Int, delivered: Int, deadLetters: Int) {
@@ -134,15 +177,31 @@ public final class PipelineRun: Sendable {
         summary.read = end.1.read
         summary.delivered = zip(plan.definition.sinks, end.2).map { ($0.name, $1) }
         summary.seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
-        summary.ruleSet = plan.ruleSet.version
+        summary.ruleSet = versions.wanted.name
         summary.addUsage()
         return .success(summary)
     }
 
+    /// Replaces the rules; nil before the start.
+    var reloader: Reloader? { reloaderBox.withLock { $0 } }
+
+    /// True when every thread has ended.
+    var isOver: Bool { shared.withLock { $0.threads == 0 } }
+
+    /// True when the threads that process records have ended.
+    var isEnding: Bool { lookups.isEnded }
+
+    /// How long a source may be waited for, in milliseconds, before somebody looks what else is up.
+    var patience: Int { ring == nil ? 100 : 20 }
+
     /// The first failure counts; everybody stops.
     func fail(_ error: PipelineError) {
-        shared.withLock { if $0.failure == nil { $0.failure = error } }
+        shared.withLock {
+            if $0.failure == nil { $0.failure = error }
+            $0.isBroken = true
+        }
         stopRequested.store(true, ordering: .relaxed)
+        committer?.close()
         for channel in work { channel.close() }
         pool.close()
         outputPool.close()
@@ -161,15 +220,23 @@ public final class PipelineRun: Sendable {
     }
 
     var hasFailed: Bool { shared.withLock { $0.failure != nil } }
+    var isBroken: Bool { shared.withLock { $0.isBroken } }
 
     // MARK: Start
 
     private func context() -> RunContext {
-        RunContext(
+        var context = RunContext(
             folder: plan.definition.folder, once: options.once, inputs: options.inputs,
             recordLimit: plan.definition.limits.record,
             sourceName: plan.definition.source?.name ?? "source")
+        context.resumption.isKept = opening != nil
+        context.resumption.cutsUncommitted = plan.definition.delivery == .exactlyOnce
+        context.warn = { writeError($0) }
+        return context
     }
+
+    /// Runs `body` on a thread of its own, which the run waits for.
+    func startThread(_ body: @escaping @Sendable (PipelineRun) -> Void) { spawn(body) }
 
     /// Runs `body` on a thread of its own and counts it until it ends.
     private func spawn(_ body: @escaping @Sendable (PipelineRun) -> Void) {
@@ -195,6 +262,9 @@ public final class PipelineRun: Sendable {
             if isLast { done.close() }
         }
         let context = context()
+        if let committer {
+            spawn { run in committer.main { run.fail($0) } }
+        }
         let handOver = Channel<SinkBox>(capacity: 1)
         defer { handOver.close() }
         if workerCount == 1 {
@@ -203,6 +273,12 @@ public final class PipelineRun: Sendable {
             for index in 0..<workerCount { spawn { Worker(run: $0, index: index).main() } }
         }
         try awaitStartup(workerCount)
+        let reloader = Reloader(self, store?.state.versions ?? VersionTable())
+        reloaderBox.withLock { $0 = reloader }
+        if options.notesVersion { reloader.noteStart() }
+        if plan.definition.reload?.watch == true {
+            spawn { run in RuleWatch(run).main() }
+        }
         let sinks = try openSinks(context)
         if workerCount == 1 {
             handOver.send(sinks)
@@ -216,6 +292,7 @@ public final class PipelineRun: Sendable {
             for sink in sinks.sinks { sink.abandon() }
             throw error
         }
+        try startHandlers()
         if workerCount > 1 {
             spawn { Writer(run: $0, delivery: SinkWriter(run: $0, sinks: sinks.sinks)).main() }
         }
@@ -228,10 +305,31 @@ public final class PipelineRun: Sendable {
         }
     }
 
+    private func startHandlers() throws(PipelineError) {
+        for handler in plan.definition.handlers {
+            guard let store else {
+                throw PipelineError(
+                    exitCode: 2, "\(handler.location): \(Self.queueNeedsStore.description)")
+            }
+            try HandlerPool(run: self, handler: handler, store: store).start()
+        }
+    }
+
     private func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
         var sinks: [any Sink] = []
-        do {
-            for sink in plan.definition.sinks { sinks.append(try sink.open(context)) }
+        do throws(ConnectorError) {
+            for sink in plan.definition.sinks {
+                var context = context
+                context.resumption.positions = store?.state.positions["sink \(sink.name)"] ?? [:]
+                if let queue = sink.queue {
+                    guard let store else { throw Self.queueNeedsStore }
+                    sinks.append(try QueueSink(queue, store.queues))
+                } else {
+                    sinks.append(try sink.open(context))
+                }
+            }
+            if store != nil { sinks.append(LetterSink()) }
+            if ring != nil { sinks.append(TapSink(tapBoard)) }
         } catch {
             for sink in sinks { sink.abandon() }
             let failure = PipelineError(exitCode: 1, error.description)
@@ -241,10 +339,18 @@ public final class PipelineRun: Sendable {
         return SinkBox(sinks)
     }
 
+    /// Sinks behind those of the definition: for dead letters, and for somebody who looks.
+    private var hiddenSinks: Int { (opening == nil ? 0 : 1) + (ring == nil ? 0 : 1) }
+
+    static let queueNeedsStore = ConnectorError(
+        "error: a queue needs a store; leave out `--fresh` and `durability: memory`")
+
     private func fillPools() {
         let inFlight = workerCount * 2 + 2
         for _ in 0..<inFlight { pool.send(Batch()) }
-        for _ in 0..<(inFlight * workerCount) { outputPool.send(makeOutputs()) }
+        // A batch that every worker sees needs outputs for each of them.
+        let outputs = isShared ? inFlight * workerCount : inFlight
+        for _ in 0..<outputs { outputPool.send(makeOutputs()) }
     }
 
     /// One empty buffer per sink, and one per aggregate stage.
@@ -252,7 +358,8 @@ public final class PipelineRun: Sendable {
         let rows = plan.definition.stages.compactMap { stage in
             if case .aggregate = stage.work { RowBuffer() } else { nil }
         }
-        return Outputs(sinks: plan.definition.sinks.map { _ in OutputBuffer() }, rows: rows)
+        let count = plan.definition.sinks.count + hiddenSinks
+        return Outputs(sinks: (0..<count).map { _ in OutputBuffer() }, rows: rows)
     }
 
     private func awaitStartup(_ count: Int) throws(PipelineError) {

@@ -13,13 +13,28 @@ public struct Plan: Sendable {
 
     /// Reads the rule files of a definition; every one that cannot be used is reported.
     public init(_ definition: Definition) throws(DiagnosticList) {
+        let modules = Self.findModules(in: definition.folder + "/rules/lib")
+        try self.init(definition, modules) { readFile(resolve($0, in: definition.folder)) }
+    }
+
+    /// Takes the rule files as they were once.
+    init(_ definition: Definition, files: [RuleSet.File]) throws(DiagnosticList) {
+        let known = Dictionary(files.map { ($0.path, $0.bytes) }) { $1 }
+        let modules = Self.modules(among: files.map(\.path))
+        try self.init(definition, modules) { known[$0] }
+    }
+
+    private init(
+        _ definition: Definition, _ modules: [(name: String, path: String)],
+        read: (String) -> [UInt8]?
+    ) throws(DiagnosticList) {
         self.definition = definition
         var findings: [Diagnostic] = []
         var files: [String: [UInt8]] = [:]
         var schemas: [String: Schema] = [:]
         func add(_ reference: FileReference) -> [UInt8]? {
             if let known = files[reference.path] { return known }
-            guard let bytes = readFile(resolve(reference.path, in: definition.folder)) else {
+            guard let bytes = read(reference.path) else {
                 findings.append(
                     Diagnostic(at: reference.location, "\(reference.path): cannot be read"))
                 return nil
@@ -42,10 +57,11 @@ public struct Plan: Sendable {
                 }
             }
         }
-        modules = Self.findModules(in: definition.folder + "/rules/lib")
-        for module in modules {
-            files[module.path] = readFile(definition.folder + "/" + module.path)
+        for handler in definition.handlers {
+            _ = add(FileReference(path: handler.script, location: handler.location))
         }
+        for module in modules { files[module.path] = read(module.path) }
+        self.modules = modules
         self.schemas = schemas
         ruleSet = RuleSet(files: files.map { RuleSet.File(path: $0.key, bytes: $0.value) })
         if !findings.isEmpty { throw DiagnosticList(findings: findings) }
@@ -57,6 +73,14 @@ public struct Plan: Sendable {
         let line = before.count { $0 == 0x0A } + 1
         let start = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
         return Location(file: file, line: line, column: offset - start + 1)
+    }
+
+    private static func modules(among paths: [String]) -> [(name: String, path: String)] {
+        let prefix = "rules/lib/"
+        return paths.filter { $0.hasPrefix(prefix) && $0.hasSuffix(".lua") }.sorted().map {
+            let parts = $0.dropFirst(prefix.count).dropLast(4).split(separator: "/")
+            return (parts.joined(separator: "."), $0)
+        }
     }
 
     /// `geo` for rules/lib/geo.lua, `a.b` for rules/lib/a/b.lua.
@@ -80,9 +104,26 @@ public struct Plan: Sendable {
     /// The names that `require` knows.
     public var moduleNames: [String] { modules.map(\.name) }
 
-    /// A loaded VM for the calling thread.
-    func makeVM(log: (@Sendable (String, String) -> Void)?) throws(RuleError) -> RuleVM {
+    /// A VM with all stages, which its thread still has to load.
+    func makeVM(
+        for purpose: MachinePurpose = MachinePurpose(), log: (@Sendable (String, String) -> Void)?
+    ) throws(RuleError) -> RuleVM {
+        var vm = try RuleVM(vmOptions(purpose, log: log))
+        for module in modules {
+            vm.addModule(
+                name: module.name, file: module.path, text: ruleSet.bytes(of: module.path) ?? [])
+        }
+        for stage in definition.stages { add(stage, to: &vm) }
+        wire(&vm, purpose)
+        return vm
+    }
+
+    func vmOptions(
+        _ purpose: MachinePurpose, log: (@Sendable (String, String) -> Void)?
+    ) -> RuleVMOptions {
         var options = RuleVMOptions()
+        options.tracksChanges = purpose.tracksChanges
+        options.now = purpose.now
         options.scriptMemory = definition.limits.scriptMemory
         options.recordLimit = definition.limits.record
         options.depthLimit = definition.limits.depth
@@ -90,22 +131,34 @@ public struct Plan: Sendable {
         options.key = definition.key
         options.partitions = definition.partitions
         options.time = definition.time?.ruleTime
-        options.ruleSet = ruleSet.version
+        options.ruleSet = purpose.ruleSet ?? ruleSet.version
         options.log = log
-        var vm = try RuleVM(options)
-        for module in modules {
-            vm.addModule(
-                name: module.name, file: module.path, text: ruleSet.bytes(of: module.path) ?? [])
-        }
-        for stage in definition.stages { add(stage, to: &vm) }
+        return options
+    }
+
+    private func wire(_ vm: inout RuleVM, _ purpose: MachinePurpose) {
         for (index, stage) in definition.stages.enumerated() {
             vm.connect(wire(stage.from), toStage: index)
         }
         for (index, sink) in definition.sinks.enumerated() {
             vm.connect(wire(sink.from), toSink: index)
         }
-        vm.setSinkCount(definition.sinks.count)
-        return vm
+        var sinkCount = definition.sinks.count
+        if purpose.showsLetters {
+            vm.connect(.deadLetters, toSink: sinkCount)
+            sinkCount += 1
+        }
+        if purpose.hasTapSlot {
+            if let tap = purpose.tap { vm.connect(wire(tap), toSink: sinkCount) }
+            sinkCount += 1
+        }
+        if purpose.showsStages {
+            for index in definition.stages.indices {
+                vm.connect(.stage(index, output: nil), toSink: sinkCount)
+                sinkCount += 1
+            }
+        }
+        vm.setSinkCount(sinkCount)
     }
 
     private func add(_ stage: StageDefinition, to vm: inout RuleVM) {
@@ -154,4 +207,22 @@ public struct Plan: Sendable {
         case .stage(let index, let output): .stage(index, output: output)
         }
     }
+}
+
+/// What a VM is made for, beyond running the stages of a pipeline.
+struct MachinePurpose {
+    /// Changes of its state will be asked for.
+    var tracksChanges = false
+    /// Dead letters go into a sink of their own behind the pipeline's.
+    var showsLetters = false
+    /// What leaves each stage by its main output goes into a sink of its own behind those.
+    var showsStages = false
+    /// There is one more sink behind those, for somebody who looks at the pipeline.
+    var hasTapSlot = false
+    /// What it takes, when somebody does.
+    var tap: Origin?
+    /// The version that rules are told; nil: their own.
+    var ruleSet: String?
+    /// A clock that stands, in milliseconds since 1970; nil: the real one.
+    var now: Int64?
 }

@@ -28,6 +28,23 @@ struct SinkWriter {
         for sink in sinks { try sink.flush() }
     }
 
+    /// Adds how far the rows that were written reach, and what makes them last.
+    func addPositions(to draft: inout CommitDraft) {
+        for (index, sink) in sinks.enumerated() {
+            if let queue = sink as? QueueSink {
+                if let rows = queue.takeRows() { draft.messages.append(rows) }
+                continue
+            }
+            if let letters = sink as? LetterSink {
+                draft.letters = letters.takeRows()
+                continue
+            }
+            if sink is TapSink { continue }
+            draft.addPositions("sink \(run.plan.definition.sinks[index].name)", sink)
+            if let syncer = sink.syncer { draft.syncers.append(syncer) }
+        }
+    }
+
     /// Writes with `body`, then finishes the sinks, or abandons them when the run has failed.
     func whole(_ body: () throws(ConnectorError) -> Void) {
         do {
@@ -36,6 +53,15 @@ struct SinkWriter {
                 abandon()
             } else {
                 for sink in sinks { try sink.finish() }
+                if let committer = run.committer {
+                    // Files have their final names now.
+                    var draft = CommitDraft()
+                    for (index, sink) in sinks.enumerated()
+                    where index < run.plan.definition.sinks.count {
+                        draft.addPositions("sink \(run.plan.definition.sinks[index].name)", sink)
+                    }
+                    committer.submitAndWait(draft)
+                }
             }
         } catch {
             run.fail(PipelineError(exitCode: 1, error.description))

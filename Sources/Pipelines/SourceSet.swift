@@ -17,12 +17,17 @@ final class SourceSet {
     }
 
     private var members: [Member] = []
+    private let pause = Channel<Void>(capacity: 1)
     private var next = 0
     private let idleNanoseconds: Int64?
 
     /// Opens them all.
-    init(_ definition: Definition, _ context: RunContext) throws(PipelineError) {
+    init(
+        _ definition: Definition, _ context: RunContext, _ store: PipelineStore? = nil,
+        isEmpty: Bool = false
+    ) throws(PipelineError) {
         idleNanoseconds = (definition.time?.idleMilliseconds).map { $0 * 1_000_000 }
+        if isEmpty { return }
         guard !definition.sources.isEmpty else {
             throw PipelineError(exitCode: 2, "the pipeline has no source")
         }
@@ -30,17 +35,34 @@ final class SourceSet {
             for source in definition.sources {
                 var context = context
                 context.sourceName = source.name
-                members.append(Member(source: try source.open(context), name: source.name))
+                let state = store?.state
+                context.resumption.positions = state?.positions["source \(source.name)"] ?? [:]
+                var member = Member(
+                    source: try Self.open(source, store, context), name: source.name)
+                member.newest = state?.times.newest[source.name] ?? member.newest
+                members.append(member)
             }
         } catch {
             throw PipelineError(exitCode: 1, "error: \(error.description)")
         }
     }
 
+    private static func open(
+        _ source: SourceDefinition, _ store: PipelineStore?, _ context: RunContext
+    ) throws(ConnectorError) -> any Source {
+        guard let queue = source.queue else { return try source.open(context) }
+        guard let store else { throw PipelineRun.queueNeedsStore }
+        return try QueueSource(queue, store.queues, context)
+    }
+
     /// Reads from the next source that has something; `.end` when all have ended.
     func read(
         into batch: Batch, limit: Int, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
+        if members.isEmpty {
+            _ = pause.receive(milliseconds: 1)
+            return .nothingYet
+        }
         if members.count == 1 {
             return try members[0].source.read(into: batch, limit: limit, milliseconds: milliseconds)
         }
@@ -101,6 +123,19 @@ final class SourceSet {
             found = true
         }
         return found
+    }
+
+    /// Adds where the sources stand, and how far time has come in them.
+    func addPositions(to draft: inout CommitDraft) {
+        var times = draft.times ?? CommittedTimes()
+        for member in members {
+            draft.addPositions("source \(member.name)", member.source)
+            if let queue = member.source as? QueueSource, let receipts = queue.takeReceipts() {
+                draft.receipts.append(receipts)
+            }
+            if member.newest != .min { times.newest[member.name] = member.newest }
+        }
+        draft.times = times
     }
 
     /// Remembers how far a source has come.

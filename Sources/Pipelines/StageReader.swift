@@ -168,7 +168,7 @@ extension DefinitionReader {
     }
 
     private mutating func readSink(_ setting: Setting) {
-        let kinds = catalogue.sinks.map(\.name)
+        let kinds = catalogue.sinks.map(\.name) + ["queue"]
         let entry = connector(setting, what: "sink", kinds: kinds, others: ["name", "from"])
         var reader = SettingReader(setting, what: "sink")
         for kind in kinds { _ = reader.setting(kind) }
@@ -182,6 +182,15 @@ extension DefinitionReader {
         }
         // Unknown keys were reported by `connector`, so only the rest counts here.
         findings += reader.finish().filter { !$0.message.hasPrefix("unknown key") }
+        if let entry, entry.key == "queue", let queue = queueName(entry) {
+            var sink = SinkDefinition(
+                name: name, from: from, fromLocation: reader.location(of: "from"),
+                open: { (_: RunContext) throws(ConnectorError) -> any Sink in
+                    throw PipelineRun.queueNeedsStore
+                })
+            sink.queue = queue
+            definition.sinks.append(sink)
+        }
         guard let entry, let kind = catalogue.sinks.first(where: { $0.name == entry.key }) else {
             return
         }
@@ -192,6 +201,17 @@ extension DefinitionReader {
                     name: name, from: from, fromLocation: reader.location(of: "from"),
                     isAppendOnly: kind.isAppendOnly && !Self.isUpsert(entry.value), open: open))
         }
+    }
+
+    /// The queue that a source or sink names.
+    mutating func queueName(_ entry: Setting.Entry) -> String? {
+        if case .scalar(let text, _) = entry.value.content, isName(text, others: [0x2D, 0x2E]) {
+            namedQueues.append((text, entry.value.location))
+            return text
+        }
+        findings.append(
+            Diagnostic(at: entry.value.location, "\"queue\" must be the name of a queue"))
+        return nil
     }
 
     /// The last stage that does not work on dead letters.

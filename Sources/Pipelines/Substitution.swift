@@ -6,6 +6,10 @@ internal import Stages
 struct Substitution {
     let environment: [String: String]
     private(set) var findings: [Diagnostic] = []
+    /// The variables that are not set.
+    private var unset: Set<Diagnostic> = []
+    /// The findings other than variables that are not set.
+    var errors: [Diagnostic] { findings.filter { !unset.contains($0) } }
 
     init(environment: [String: String]) { self.environment = environment }
 
@@ -63,11 +67,11 @@ struct Substitution {
         }
         if let value = environment[name], !(value.isEmpty && parts.count > 1) { return value }
         if parts.count > 1 { return String(parts[1]) }
-        findings.append(
-            Diagnostic(
-                at: location,
-                "the environment variable \(name) is not set; set it, or write ${\(name):-default}")
-        )
+        let missing = Diagnostic(
+            at: location,
+            "the environment variable \(name) is not set; set it, or write ${\(name):-default}")
+        findings.append(missing)
+        unset.insert(missing)
         return "${\(name)}"
     }
 }

@@ -16,17 +16,25 @@ struct Worker {
             let work = run.work[worker.vm.usesState ? index : 0]
             while let item = work.receive() {
                 guard let outputs = run.outputPool.receive() else { break }
+                worker.adopt(item.step)
                 try worker.run(item, into: outputs)
-                run.finished.send(
-                    PipelineRun.Finished(
-                        batch: item.batch, outputs: outputs, watermark: item.watermark))
+                var finished = PipelineRun.Finished(
+                    batch: item.batch, outputs: outputs, watermark: item.watermark)
+                finished.step = item.step
+                finished.mark = item.mark
+                if item.mark != nil { finished.rules = worker.takeChanges() }
+                run.finished.send(finished)
             }
             try close(&worker)
             let counts = worker.vm.counts
             run.shared.withLock { $0.counts.add(counts) }
         } catch {
             let failure = PipelineError(exitCode: isReady ? 1 : 2, "error: \(error)")
-            if isReady { run.fail(failure) } else { run.startup.send(.failed(failure)) }
+            if isReady {
+                run.fail(failure)
+            } else {
+                run.startup.send(.failed(error as? PipelineError ?? failure))
+            }
         }
         // The last worker to leave tells the writer that nothing more will come.
         if run.workersLeft.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
@@ -39,19 +47,34 @@ struct Worker {
         let isOver = run.hasEnded.load(ordering: .acquiring) || run.options.drain
         guard isOver, worker.vm.usesState, let outputs = run.outputPool.receive() else { return }
         try worker.vm.advance(to: Int64.max, into: outputs.sinks, rows: outputs.rows)
-        run.finished.send(
-            PipelineRun.Finished(batch: Batch(), outputs: outputs, watermark: nil, isClosing: true))
+        var finished = PipelineRun.Finished(
+            batch: Batch(), outputs: outputs, watermark: nil, isClosing: true)
+        finished.rules = worker.takeChanges()
+        run.finished.send(finished)
     }
 
     /// Makes and loads the VM of the calling thread.
-    func start() throws(RuleError) -> LoadedWorker {
+    func start() throws -> LoadedWorker {
         let log = run.log
-        var vm = try run.plan.makeVM { log.write(stage: $0, $1) }
+        var vm = try run.plan.makeVM(for: run.purpose) {
+            log.write(stage: $0, $1)
+        }
         let version = run.lookups.version
         for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
         try vm.load()
         try run.plan.checkAggregates(vm)
         if vm.usesState { run.usesState.store(true, ordering: .relaxed) }
+        if let opening = run.opening {
+            let isEmpty = try opening.get().state.isEmpty
+            run.resumed.store(!isEmpty, ordering: .relaxed)
+        }
+        let stages =
+            run.workerCount > 1 ? run.stageNames(behindWindows: false) : run.allStageNames
+        try run.restore(&vm, stages: stages, worker: index, workers: run.workerCount)
+        try run.migrateAtStart(&vm, stages: stages)
+        run.versions.wanted.stateVersions = run.plan.definition.stages.indices.map {
+            vm.stateVersion(ofStage: $0)
+        }
         run.startup.send(.ready)
         return LoadedWorker(run: run, index: index, vm: vm, lookupVersion: version)
     }
@@ -64,12 +87,41 @@ struct LoadedWorker: ~Copyable {
     var vm: RuleVM
     private var lookupVersion: Int
     private var counted = RuleCounts()
+    private let changes = OutputBuffer()
+    private var step = 0
 
     init(run: PipelineRun, index: Int, vm: consuming RuleVM, lookupVersion: Int) {
         self.run = run
         self.index = index
         self.vm = vm
         self.lookupVersion = lookupVersion
+    }
+
+    /// Changes to the version of the rules that a step wants; between two batches only. True when
+    /// there is another VM now.
+    @discardableResult
+    mutating func adopt(_ wanted: Int) -> Bool {
+        guard wanted != step else { return false }
+        let old = run.versions.version(step)
+        let version = run.versions.version(wanted)
+        step = wanted
+        guard old !== version, var next = version.take(index) else {
+            version.noteAdopted()
+            return false
+        }
+        count()
+        do throws(RuleError) {
+            try version.begin(&next, from: &vm)
+        } catch {
+            version.put(next, index)
+            version.noteProblem(error.description)
+            return false
+        }
+        for (name, table) in run.lookups.current { next.setLookup(name, to: table) }
+        swap(&vm, &next)
+        old.put(next, index)
+        version.noteAdopted()
+        return true
     }
 
     /// Runs one batch through all stages; rows are appended to `outputs`.
@@ -80,10 +132,20 @@ struct LoadedWorker: ~Copyable {
             lookupVersion = run.lookups.version
             for (name, table) in run.lookups.current { vm.setLookup(name, to: table) }
         }
+        // Workers that share every batch need it noted once.
+        if index == 0 || !run.isShared { run.ring?.note(item.batch) }
         try vm.run(
             item.batch, into: outputs.sinks, rows: outputs.rows, scan: item.scan, worker: index,
             workers: run.workerCount, floor: item.floor)
         count()
+    }
+
+    /// What has changed in the state of the rules since the last call.
+    mutating func takeChanges() -> [[UInt8]] {
+        guard run.store != nil else { return [] }
+        var draft = CommitDraft()
+        draft.addRules(&vm, changes)
+        return draft.rules
     }
 
     /// Shows the others how far this worker is.
@@ -91,6 +153,9 @@ struct LoadedWorker: ~Copyable {
         let totals = vm.totals
         run.readCount.add(totals.read - counted.read, ordering: .relaxed)
         run.deadCount.add(totals.deadLetters - counted.deadLetters, ordering: .relaxed)
+        run.versions.note(
+            step, records: totals.read - counted.read,
+            failures: totals.deadLetters - counted.deadLetters)
         counted = totals
     }
 }

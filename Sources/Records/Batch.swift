@@ -19,6 +19,13 @@ public final class Batch: @unchecked Sendable {  // Protected by that hand-over.
         /// The length of the source's bytes, which may be more than was kept in `originals`.
         public var originalLength: UInt64
 
+        /// The record's own id, in `originals`; empty when it follows from its place.
+        public var id = 0..<0
+        /// What came with it as a JSON object, in `originals`; empty for nothing.
+        public var headers = 0..<0
+        /// Which delivery of it this is, counted from 1.
+        public var attempt = 1
+
         /// Creates an entry from its parts.
         public init(
             text: Range<Int>, original: Range<Int>, problem: Range<Int>, position: UInt64,

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A growing run of bytes that always has 64 readable bytes behind its end, as scanners want.
 @safe
 public struct ByteBuffer: ~Copyable {
@@ -13,11 +15,14 @@ public struct ByteBuffer: ~Copyable {
     /// Creates an empty buffer with room for `capacity` bytes.
     public init(capacity: Int = 0) {
         self.capacity = capacity
-        unsafe base = .allocate(capacity: capacity + Self.padding)
-        unsafe base.initialize(repeating: 0, count: capacity + Self.padding)
+        // Large memory comes from the system, which gives pages only when they are written to.
+        guard let memory = unsafe calloc(capacity + Self.padding, 1) else {
+            preconditionFailure("out of memory")
+        }
+        unsafe base = memory.assumingMemoryBound(to: UInt8.self)
     }
 
-    deinit { unsafe base.deallocate() }
+    deinit { unsafe free(base) }
 
     /// True when it holds nothing.
     public var isEmpty: Bool { count == 0 }
@@ -29,11 +34,11 @@ public struct ByteBuffer: ~Copyable {
     public mutating func reserve(_ additional: Int) {
         guard count + additional > capacity else { return }
         let grown = max(count + additional, capacity * 2, 256)
-        let fresh = UnsafeMutablePointer<UInt8>.allocate(capacity: grown + Self.padding)
-        unsafe fresh.initialize(from: base, count: count)
-        unsafe (fresh + count).initialize(repeating: 0, count: grown + Self.padding - count)
-        unsafe base.deallocate()
-        unsafe base = fresh
+        // The system moves pages of large memory instead of copying bytes.
+        guard let moved = unsafe realloc(base, grown + Self.padding) else {
+            preconditionFailure("out of memory")
+        }
+        unsafe base = moved.assumingMemoryBound(to: UInt8.self)
         capacity = grown
     }
 

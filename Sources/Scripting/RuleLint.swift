@@ -6,25 +6,23 @@ public struct RuleFinding: Sendable, Hashable {
     public var line: Int
     /// The column in characters, counted from 1.
     public var column: Int
+    /// Which kind of mistake it is: `TW0203`.
+    public var code: String
     /// What it is.
     public var message: String
     /// False for a warning.
     public var isError: Bool
 }
 
-/// Checks a rule file without running it: syntax, undefined globals, and the missing `process`.
+/// Checks a rule file without running it.
 public struct RuleLint {
-    private let file: String
-    private let lines: [String]
-    private let text: [UInt8]
+    /// Finds the near name that a wrong one meant: `; did you mean "x"?`, or nothing.
+    public typealias Suggest = (String, [String]) -> String
 
-    /// What the compiled script says about one use of a global.
-    private struct Use {
-        var name: String
-        var line: Int
-        var isAssigned: Bool
-        var isAtTop: Bool
-    }
+    private let file: String
+    private let text: [UInt8]
+    let facts: LuaFacts
+    var found: [RuleFinding] = []
 
     /// Names that the engine calls or reads in a rule file.
     private static let hooks = ["process", "generate", "migrate", "state_version", "on_timer"]
@@ -33,86 +31,107 @@ public struct RuleLint {
     public init(file: String, text: [UInt8]) {
         self.file = file
         self.text = text
-        lines = String(decoding: text, as: UTF8.self)
-            .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        facts = LuaParser.facts(of: text)
     }
 
-    /// All findings; `needs` names the function that must be there, `suggest` finds a near name.
-    public func check(
-        needs function: String?, suggest: (String, [String]) -> String
+    /// All findings in the order of the file.
+    public mutating func check(
+        in surroundings: RuleSurroundings, suggest: Suggest
     ) -> [RuleFinding] {
-        let collector = Collector()
-        let context = unsafe Unmanaged.passUnretained(collector).toOpaque()
-        let status = unsafe withCharacters(text) { start, count in
-            unsafe tw_lua_globals(
-                file, start, count,
-                { context, name, line, assigned, top in
-                    guard let context = unsafe context, let name = unsafe name else { return }
-                    let collector = unsafe Unmanaged<Collector>.fromOpaque(context)
-                        .takeUnretainedValue()
-                    unsafe collector.uses.append(
-                        Use(
-                            name: String(cString: name), line: Int(line), isAssigned: assigned,
-                            isAtTop: top))
-                }, context)
+        found = []
+        if let problem = syntaxError() { return [problem] }
+        checkGlobals(suggest)
+        checkCalls(in: surroundings, suggest: suggest)
+        checkFields(in: surroundings.shape, suggest: suggest)
+        for local in facts.unusedLocals {
+            warn("TW0213", local.place, "the local \"\(local.name)\" is never read")
         }
-        guard status.code == 0 else { return [syntaxError(RuleError(status).description)] }
-        return findings(collector.uses, needs: function, suggest: suggest)
+        for word in facts.wrongReturns {
+            add(
+                "TW0214", word.place,
+                "process cannot return \(word.name): it returns nothing, the record, a list of "
+                    + "records, or what drop, route or reject give")
+        }
+        let isDefined = facts.globals.contains {
+            $0.name == surroundings.needs && $0.isAssigned && $0.isAtTop
+        }
+        if let function = surroundings.needs, !isDefined {
+            add(
+                "TW0202", LuaPlace(line: 1, column: 1),
+                "the file defines no function \(function)"
+                    + (function == "process" ? "(r, meta)" : "(i)"))
+        }
+        return found.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
     }
 
-    private final class Collector {
-        var uses: [Use] = []
+    /// Notes an error, each mistake once.
+    mutating func add(_ code: String, _ place: LuaPlace, _ message: String, isError: Bool = true) {
+        let isKnown = found.contains { $0.message == message }
+        guard !isKnown else { return }
+        found.append(
+            RuleFinding(
+                line: place.line, column: place.column, code: code, message: message,
+                isError: isError))
     }
+
+    /// Notes a warning.
+    mutating func warn(_ code: String, _ place: LuaPlace, _ message: String) {
+        add(code, place, message, isError: false)
+    }
+
+    // MARK: Syntax
 
     /// Lua names the line itself: `rules/x.lua:3: '=' expected near 'x'`.
-    private func syntaxError(_ message: String) -> RuleFinding {
+    private func syntaxError() -> RuleFinding? {
+        let status = unsafe withCharacters(text) { start, count in
+            unsafe tw_lua_lines(file, start, count, { _, _, _, _ in }, nil)
+        }
+        guard status.code != 0 else { return nil }
+        let message = RuleError(status).description
         let rest = message.hasPrefix(file + ":") ? message.dropFirst(file.count + 1) : message[...]
         let digits = rest.prefix { $0.isNumber }
         let line = max(1, Int(digits) ?? 1)
-        var text = rest.dropFirst(digits.count)
-        if text.hasPrefix(": ") { text = text.dropFirst(2) }
-        var column = 1
-        if let near = text.range(ofWord: "near '"), line <= lines.count {
-            let token = text[near...].prefix { $0 != "'" }
-            column = self.column(of: String(token), in: line)
-        }
-        return RuleFinding(line: line, column: column, message: "Lua: \(text)", isError: true)
+        var words = rest.dropFirst(digits.count)
+        if words.hasPrefix(": ") { words = words.dropFirst(2) }
+        return RuleFinding(
+            line: line, column: column(of: words, line: line), code: "TW0201",
+            message: "Lua: \(words)", isError: true)
     }
 
-    private func findings(
-        _ uses: [Use], needs function: String?, suggest: (String, [String]) -> String
-    ) -> [RuleFinding] {
-        let allowed = Set(RuleAPI.entries.map(\.name).filter { !$0.contains(".") })
-        let declared = Set(uses.filter { $0.isAssigned && $0.isAtTop }.map(\.name))
-        // A name that is assigned without being declared is one mistake, wherever it is read.
-        let assigned = Set(uses.filter(\.isAssigned).map(\.name))
-        let candidates = (allowed.union(declared)).sorted()
-        var found: [RuleFinding] = []
-        func add(_ use: Use, _ message: String) {
-            let finding = RuleFinding(
-                line: use.line, column: column(of: use.name, in: use.line), message: message,
-                isError: true)
-            if !found.contains(finding) { found.append(finding) }
+    /// Where the word stands that Lua names; where reading stopped, when that is on the line.
+    private func column(of message: Substring, line: Int) -> Int {
+        if let problem = facts.problem, problem.place.line == line { return problem.place.column }
+        let parser = LuaParser(text)
+        if let near = message.firstRange(of: "near '") {
+            let word = message[near.upperBound...].prefix { $0 != "'" }
+            if let token = parser.token(word, line: line) { return parser.place(of: token).column }
         }
-        for use in uses {
+        return parser.first(onLine: line).map { parser.place(of: $0).column } ?? 1
+    }
+
+    // MARK: Globals
+
+    private mutating func checkGlobals(_ suggest: Suggest) {
+        let allowed = Set(RuleAPI.entries.map(\.name).filter { !$0.contains(".") })
+        let declared = Set(facts.globals.filter { $0.isAssigned && $0.isAtTop }.map(\.name))
+        // A name that is assigned without being declared is one mistake, wherever it is read.
+        let assigned = Set(facts.globals.filter(\.isAssigned).map(\.name))
+        let candidates = allowed.union(declared).sorted()
+        for use in facts.globals {
             if use.isAssigned, allowed.contains(use.name) {
-                add(use, "\"\(use.name)\" belongs to the engine and cannot be assigned")
+                add(
+                    "TW0205", use.place,
+                    "\"\(use.name)\" belongs to the engine and cannot be assigned")
             } else if use.isAssigned, !use.isAtTop, !declared.contains(use.name) {
-                add(use, "assignment to the undeclared global \"\(use.name)\"; write local")
+                add(
+                    "TW0204", use.place,
+                    "assignment to the undeclared global \"\(use.name)\"; write local")
             } else if !use.isAssigned, !allowed.contains(use.name), !assigned.contains(use.name),
                 !Self.hooks.contains(use.name), use.name != "_ENV"
             {
-                add(use, undefined(use.name, suggest(use.name, candidates)))
+                add("TW0203", use.place, undefined(use.name, suggest(use.name, candidates)))
             }
         }
-        if let function, !declared.contains(function) {
-            found.append(
-                RuleFinding(
-                    line: 1, column: 1,
-                    message: "the file defines no function \(function)"
-                        + (function == "process" ? "(r, meta)" : "(i)"), isError: true))
-        }
-        return found
     }
 
     private func undefined(_ name: String, _ hint: String) -> String {
@@ -126,37 +145,14 @@ public struct RuleLint {
         if let reason = reasons[name] { return "\"\(name)\" is not available here: \(reason)" }
         return "undefined global \"\(name)\"\(hint)"
     }
-
-    /// Where a name stands in a line as a word of its own; 1 when it is not found.
-    private func column(of name: String, in line: Int) -> Int {
-        guard line >= 1, line <= lines.count, !name.isEmpty else { return 1 }
-        let characters = Array(lines[line - 1])
-        let wanted = Array(name)
-        guard characters.count >= wanted.count else { return 1 }
-        func isWord(_ index: Int) -> Bool {
-            guard characters.indices.contains(index) else { return false }
-            return characters[index].isLetter || characters[index].isNumber
-                || characters[index] == "_"
-        }
-        for start in 0...(characters.count - wanted.count)
-        where Array(characters[start..<(start + wanted.count)]) == wanted {
-            let isPart = isWord(start) && (isWord(start - 1) || isWord(start + wanted.count))
-            let isField =
-                start > 0 && (characters[start - 1] == "." || characters[start - 1] == ":")
-            if !isPart && !isField { return start + 1 }
-        }
-        return 1
-    }
 }
 
-extension Substring {
-    /// The position behind the first occurrence of `word`.
-    fileprivate func range(ofWord word: String) -> Index? {
-        var at = startIndex
-        while at < endIndex {
-            if self[at...].hasPrefix(word) { return index(at, offsetBy: word.count) }
-            at = index(after: at)
-        }
-        return nil
+extension LuaParser {
+    /// The first word on a line that is written so.
+    func token(_ text: some StringProtocol, line: Int) -> LuaToken? {
+        allTokens.first { $0.line == line && words(of: $0) == text }
     }
+
+    /// The first word on a line.
+    func first(onLine line: Int) -> LuaToken? { allTokens.first { $0.line == line } }
 }

@@ -76,3 +76,12 @@ public struct RuleTime: Sendable {
         }
     }
 }
+
+/// The milliseconds since 1970 of an RFC 3339 time; nil when the text is none.
+public func parseTime(_ text: String) -> Int64? {
+    var milliseconds: Int64 = 0
+    let isTime = unsafe withCharacters(Array(text.utf8)) { start, count in
+        unsafe tw_parse_time(start, count, &milliseconds)
+    }
+    return isTime ? milliseconds : nil
+}

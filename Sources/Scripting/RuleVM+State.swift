@@ -88,6 +88,29 @@ extension RuleVM {
         return list.changes
     }
 
+    /// The same as bytes for a journal, appended to `output`; `restore(encoded:)` reads them.
+    public mutating func encodeStateChanges(into output: OutputBuffer) {
+        unsafe tw_vm_state_encode(vm, output.buffer)
+    }
+
+    /// Puts back what `encodeStateChanges` wrote, as far as it belongs to the partitions of this
+    /// worker, before the first record; throws for damaged bytes, and when there is no room.
+    public mutating func restore(
+        encoded: [UInt8], worker: Int, workers: Int
+    ) throws(RuleError) {
+        let status = unsafe encoded.withUnsafeBufferPointer {
+            unsafe tw_vm_state_decode(
+                vm, $0.baseAddress, $0.count, UInt32(worker), UInt32(workers))
+        }
+        guard status.code == 0 else { throw RuleError(status) }
+    }
+
+    /// Tells how far time had come in an earlier run, before the first record; in milliseconds.
+    public mutating func restoreTime(ofSource index: Int, newest: Int64?, watermark: Int64?) {
+        unsafe tw_vm_restore_time(
+            vm, UInt32(index), newest ?? Int64.min, watermark ?? Int64.min)
+    }
+
     /// Puts an entry back as a change told it, after the stages were added and before the first
     /// record; throws for a stage that there is not, damaged bytes, and when there is no room.
     public mutating func restore(_ change: StateChange) throws(RuleError) {

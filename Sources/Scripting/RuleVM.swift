@@ -280,7 +280,10 @@ extension tw_entry {
             original_length: UInt32(entry.original.count),
             problem_offset: UInt32(entry.problem.lowerBound),
             problem_length: UInt32(entry.problem.count), position: entry.position,
-            line: entry.line, original_full_length: entry.originalLength)
+            line: entry.line, original_full_length: entry.originalLength,
+            id_offset: UInt32(entry.id.lowerBound), id_length: UInt32(entry.id.count),
+            headers_offset: UInt32(entry.headers.lowerBound),
+            headers_length: UInt32(entry.headers.count), attempt: UInt32(entry.attempt))
     }
 }
 

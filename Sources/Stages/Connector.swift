@@ -10,6 +10,10 @@ public struct RunContext: Sendable {
     public var recordLimit: Int
     /// The name of the source in `pipeline.yaml`.
     public var sourceName: String
+    /// What became of the connector's positions when an earlier run ended or was killed.
+    public var resumption = Resumption()
+    /// Tells a person what does not stop the run; lines end with "\n".
+    public var warn: @Sendable (String) -> Void = { _ in }
 
     /// Creates a context.
     public init(
@@ -21,6 +25,25 @@ public struct RunContext: Sendable {
         self.recordLimit = recordLimit
         self.sourceName = sourceName
     }
+}
+
+/// Where a connector goes on.
+public struct Resumption: Sendable {
+    /// True when positions are kept in a store, so that a later run will go on.
+    public var isKept = false
+    /// True when rows behind the last commit are cut off, because they will come again.
+    public var cutsUncommitted = true
+    /// The positions at the last commit, under the connector's own names.
+    public var positions: [String: [UInt8]] = [:]
+
+    /// Creates the resumption of a run that keeps nothing.
+    public init() {}
+}
+
+/// A connector that can say where it stands, in names and bytes that only it understands.
+public protocol Resumable: AnyObject {
+    /// Calls with each position that has changed since the last call.
+    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void)
 }
 
 /// A kind of source, as named in `pipeline.yaml`; `check` runs at load time, `open` at start.

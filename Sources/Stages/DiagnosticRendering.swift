@@ -8,7 +8,10 @@ public func render(_ diagnostics: [Diagnostic], line: (String, Int) -> String?) 
     var shown = 0
     for diagnostic in diagnostics.sorted(by: Diagnostic.isBefore) {
         let location = diagnostic.location
-        var block = ["\(diagnostic.severity.rawValue): \(diagnostic.message)", " --> \(location)"]
+        let code = diagnostic.code.map { "[\($0)]" } ?? ""
+        var block = [
+            "\(diagnostic.severity.rawValue)\(code): \(diagnostic.message)", " --> \(location)",
+        ]
         if let text = line(location.file, location.line) {
             let number = String(location.line)
             let margin = String(repeating: " ", count: number.count)
@@ -51,11 +54,12 @@ extension Diagnostic {
             < (right.location.file, right.location.line, right.location.column)
     }
 
-    /// One JSON object on one line: `file`, `line`, `column`, `severity` and `message`.
+    /// One JSON object on one line: `file`, `line`, `column`, `severity`, `message`, and `code` if
+    /// there is one.
     public var json: String {
         "{\"file\":\(quoted(location.file)),\"line\":\(location.line),"
             + "\"column\":\(location.column),\"severity\":\(quoted(severity.rawValue)),"
-            + "\"message\":\(quoted(message))}"
+            + "\"message\":\(quoted(message))\(code.map { ",\"code\":\(quoted($0))" } ?? "")}"
     }
 }
 

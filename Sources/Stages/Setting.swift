@@ -34,10 +34,16 @@ public struct Diagnostic: Error, Sendable, Hashable {
     public var location: Location
     /// What it is, with "did you mean" where there is a guess.
     public var message: String
+    /// Which kind of mistake it is, such as `TW0203`; the same in every version.
+    public var code: String?
 
     /// Creates a finding.
-    public init(_ severity: Severity = .error, at location: Location, _ message: String) {
+    public init(
+        _ severity: Severity = .error, at location: Location, _ message: String,
+        code: String? = nil
+    ) {
         self.severity = severity
+        self.code = code
         self.location = location
         self.message = message
     }

@@ -52,6 +52,9 @@ public struct SettingReader {
         findings.append(Diagnostic(at: keyLocation(of: key), message))
     }
 
+    /// Adds what was found in a part of the mapping.
+    public mutating func add(_ finding: Diagnostic) { findings.append(finding) }
+
     /// Reports the key when it is missing from a mapping.
     public mutating func require(_ key: String) {
         if !known.contains(key) { known.append(key) }

@@ -11,11 +11,16 @@ public enum SourceOutcome: Sendable {
 }
 
 /// Where records come from; used by one thread only.
-public protocol Source: AnyObject {
+public protocol Source: Resumable {
     /// Fills an empty batch with what is there, up to about `limit` bytes, and returns at once when
     /// it has something; waits at most `milliseconds` otherwise.
     func read(into batch: Batch, limit: Int, milliseconds: Int) throws(ConnectorError)
         -> SourceOutcome
+}
+
+extension Source {
+    /// Says nothing: the source cannot be read again from some place.
+    public func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {}
 }
 
 /// What went wrong between the pipeline and the outside, in words for a person.

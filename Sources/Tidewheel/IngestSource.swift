@@ -20,9 +20,12 @@ final class IngestSource: Source {
     private let name: String
     private var count: UInt64 = 0
 
-    init(_ queue: IngestQueue, name: String) {
+    init(_ queue: IngestQueue, context: RunContext) {
         self.queue = queue
-        self.name = name
+        name = context.sourceName
+        // Records of an earlier run are not these: they have names of their own.
+        let place = context.resumption.positions["records"] ?? []
+        count = UInt64(String(decoding: place, as: UTF8.self)) ?? 0
         queue.markUsed()
     }
 
@@ -39,6 +42,10 @@ final class IngestSource: Source {
             add(next, to: batch)
         }
         return .records
+    }
+
+    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
+        body("records", Array("\(count)".utf8))
     }
 
     private func add(_ json: [UInt8], to batch: Batch) {

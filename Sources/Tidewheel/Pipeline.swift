@@ -23,7 +23,7 @@ public struct Pipeline {
             SourceKind(name: "ingest") { setting, diagnostics in
                 diagnostics += SettingReader(setting, what: "source.ingest").finish()
                 return { (context: RunContext) throws(ConnectorError) -> any Source in
-                    IngestSource(queue, name: context.sourceName)
+                    IngestSource(queue, context: context)
                 }
             })
         do {

@@ -93,7 +93,9 @@ final class HoppingWindows: SlidingLists {
     }
 
     private func notePane(_ start: Int64, _ change: Int) {
-        var place = panes.count - 1
+        // What goes is mostly the oldest, what comes the newest.
+        let isFirst = panes.first.map { $0.start == start } ?? false
+        var place = isFirst ? 0 : panes.count - 1
         while place >= 0, panes[place].start > start { place -= 1 }
         if place < 0 || panes[place].start != start {
             return panes.insert((start, change), at: place + 1)

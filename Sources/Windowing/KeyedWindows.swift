@@ -46,7 +46,7 @@ class KeyedWindows: WindowSet {
             if keys.byteCount > 1 << 18 {
                 keys.touch(tags)
                 for place in 0..<(stop - at) {
-                    let key = keys.guess(tags[place])
+                    let key = tags.noted(place)
                     if key >= 0 { touched &+= nodes.touch(newest(key)) }
                 }
             }

@@ -113,6 +113,11 @@ public final class WindowOperator {
         return windows.watermark
     }
 
+    /// Runs other aggregates in Lua from here on, which read the accumulators of the old ones.
+    public func replaceUsers(_ users: any UserAggregates) {
+        if windows.users != nil { windows.users = users }
+    }
+
     // MARK: For a journal
 
     /// True when changes are recorded for `takeChanges`; set it before the first row.

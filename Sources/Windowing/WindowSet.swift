@@ -4,7 +4,7 @@ internal import Records
 class WindowSet {
     let definition: AggregateDefinition
     let accumulators: Accumulators
-    let users: (any UserAggregates)?
+    var users: (any UserAggregates)?
     let shape: RowShape
     /// True when rows carry `revision` and `is_final`.
     let revises: Bool

@@ -66,7 +66,7 @@ import Testing
         for workload in ["w1", "w2", "w3", "w4"] {
             let run = try Tool.run(
                 "run", Tool.root + "/examples/benchmarks/" + workload, "--once",
-                environment: environment)
+                "--data", folder("data-" + workload), environment: environment)
             #expect(run.status == 0, "\(run.errors)")
             let rows = folder.text("out.jsonl")
             switch workload {

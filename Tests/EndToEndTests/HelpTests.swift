@@ -4,7 +4,9 @@ import Testing
 /// What the command says about itself, as people see it; `RECORD=1` writes it anew.
 @Suite struct HelpTests {
     static let commands = [
-        "--help", "help run", "help lint", "help new", "help bench pipeline", "docs lua",
+        "--help", "help run", "help lint", "help new", "help test", "help repl", "help types",
+        "help bench pipeline",
+        "docs lua",
     ]
 
     @Test(arguments: commands)

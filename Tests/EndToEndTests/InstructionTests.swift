@@ -23,6 +23,7 @@ import Testing
             "--tool=callgrind", "--callgrind-out-file=" + folder("callgrind"), folder("tidewheel"),
             "run",
             Tool.root + "/examples/benchmarks/" + workload, "--once",
+            "--fresh",
             environment: [
                 "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"),
                 "INVALID": folder("bad.jsonl"),

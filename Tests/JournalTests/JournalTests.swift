@@ -203,9 +203,9 @@ import Testing
             }
         }
         #expect(threads.join() == 0)
-        try journal.snapshot(at: 400) { (writer) throws(JournalError) in
-            try writer.write(Array("all".utf8).span.bytes)
-        }
+        var snapshot = try journal.beginSnapshot()
+        try snapshot.write(Array("all".utf8).span.bytes)
+        try journal.finishSnapshot(&snapshot)
         #expect(try journal.freeSegments(live: []) == 0)
         try journal.close()
         #expect(called.load(ordering: .relaxed) == 400)

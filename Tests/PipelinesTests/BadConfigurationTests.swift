@@ -67,8 +67,17 @@ import Testing
             "<S><E>sorce: 1\n",
             "3:1: unknown key \"sorce\" in pipeline.yaml; did you mean \"source\"?"),
         Case("<S><E>zebra: 1\n", "3:1: unknown key \"zebra\" in pipeline.yaml"),
-        Case("<S><E>queues: {}\n", "3:1: \"queues\" is not in this version yet; remove it"),
-        Case("<S><E>handlers: []\n", "3:1: \"handlers\" is not in this version yet; remove it"),
+        Case(
+            "<S><E>queues: {jobs: {max_sise: 3}}\n",
+            "3:17: unknown key \"max_sise\" in queues.jobs; did you mean \"max_size\"?"),
+        Case(
+            "<S><E>queues: {jobs: {lease: 30}}\n",
+            "3:24: \"lease\" must be a duration above zero, such as 500ms, 2s or 10m; 30 needs a unit"
+        ),
+        Case(
+            "<S><E>handlers: [{queue: job, script: pipeline.yaml}]\nqueues: {jobs: {}}\n",
+            "3:20: there is no queue \"job\" under queues; did you mean \"jobs\"?"),
+        Case("<S><E>store: {segment: 1KiB}\n", "3:18: \"segment\" must be from 1MiB to 1GiB"),
     ]
 
     static let connectors: [Case] = [
@@ -80,7 +89,7 @@ import Testing
             "1:10: unknown key \"fil\" in source; did you mean \"file\"?"),
         Case("source: file\n<E>", "1:9: source must be a mapping, such as {file: …}"),
         Case("source: {file: 7}\n<E>", "1:16: source.file must be a mapping of keys"),
-        Case("source: {}\n<E>", "1:9: source names no connector: one of file, generate"),
+        Case("source: {}\n<E>", "1:9: source names no connector: one of file, generate, queue"),
         Case(
             "source: {file: {path: x, follow: maybe}}\n<E>",
             "1:34: \"follow\" must be true or false"),
@@ -112,7 +121,7 @@ import Testing
             "2:10: unknown key \"nul\" in sink; did you mean \"null\"?"),
         Case(
             "<S>sinks: [{from: source}]\n",
-            "2:9: sink names no connector: one of file, stdout, null"),
+            "2:9: sink names no connector: one of file, stdout, null, queue"),
         Case(
             "<S>sinks: [{null: {}, stdout: {}}]\n",
             "2:20: sink names two connectors; one is allowed"),

@@ -145,6 +145,7 @@ import Testing
             folder.write(rule, to: "rules/a.lua")
             return lintPipeline(folder: folder.path, environment: [:], catalogue: .standard)
                 .map { "\($0.location): \($0.message)" }
+                .filter { !$0.contains("the rule has no tests") }
         }
         #expect(findings("local t = {a = 1}\nfunction process(r)\n  r.x = t.a\nend").isEmpty)
         #expect(
@@ -188,6 +189,7 @@ import Testing
             folder.write(text, to: "rules/score.lua")
             return lintPipeline(folder: folder.path, environment: [:], catalogue: .standard)
                 .map { "\($0.location): \($0.message)" }
+                .filter { !$0.contains("the rule has no tests") }
         }
         #expect(findings("return {init = function() return 0 end}").isEmpty)
         #expect(

@@ -197,13 +197,13 @@ import Testing
         var harness = try StateHarness(
             ["function process(r) state:set(r.id, ('x'):rep(r.size), {ttl = '10s'}) end"],
             trace: false
-        ) { $0.stateMemory = 3_000_000 }
+        ) { $0.stateMemory = 1_800_000 }
         _ = try harness.advance(to: 0)
-        _ = try harness.run((0..<20_000).map { #"{"id":\#($0),"size":1}"# })
+        _ = try harness.run((0..<12_000).map { #"{"id":\#($0),"size":1}"# })
         _ = try harness.advance(to: 10_000)
         let left = harness.vm.totals.stateBytes
-        #expect(left > 1_000_000)
-        let outcome = try harness.run(#"{"id":"large","size":1500000}"#)
+        #expect(left > 400_000)
+        let outcome = try harness.run(#"{"id":"large","size":1400000}"#)
         #expect(outcome.rows.count == 1, "\(outcome.letters)")
     }
 

@@ -101,10 +101,17 @@ enum Tidy {
         "Records": [], "Scripting": ["CScripting", "Records"], "Windowing": ["Records"],
         "Stages": ["Records", "Scripting", "Windowing"],
         "Connectors": ["CCompression", "Records", "Scripting", "Stages"],
-        "Pipelines": ["Records", "Scripting", "Stages", "Windowing"],
-        "Tidewheel": ["Connectors", "Pipelines", "Records", "Scripting", "Stages"],
-        "CommandLine": ["Connectors", "Pipelines", "Records", "Scripting", "Stages", "Tidewheel"],
-        "Journal": ["CChecksum"], "TestKit": ["Journal"],
+        "Control": ["Journal", "Queueing", "Records", "Stages"],
+        "Pipelines": ["Journal", "Queueing", "Records", "Scripting", "Stages", "Windowing"],
+        "Tidewheel": [
+            "Connectors", "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Stages",
+        ],
+        "CommandLine": [
+            "CEditline", "CSQLite", "Connectors", "Control", "Journal", "Pipelines", "Queueing",
+            "Records",
+            "Scripting", "Stages", "Tidewheel",
+        ],
+        "Journal": ["CChecksum"], "Queueing": ["Journal"], "TestKit": ["Journal"],
     ]
 
     static func forbiddenImports(_ path: String, _ text: String) -> [Violation] {
@@ -112,7 +119,9 @@ enum Tidy {
         guard parts.count > 2, parts[0] == "Sources", let allowed = imports[String(parts[1])] else {
             return []
         }
-        let own = Set(imports.keys).union(["CChecksum", "CScripting", "CLua", "CCompression"])
+        let own = Set(imports.keys).union([
+            "CChecksum", "CScripting", "CLua", "CCompression", "CEditline", "CSQLite",
+        ])
         return numbered(text).compactMap { number, line in
             let words = line.split(separator: " ")
             guard let index = words.firstIndex(of: "import"), index < 3, index + 1 < words.count

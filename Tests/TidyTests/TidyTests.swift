@@ -65,7 +65,9 @@ import Testing
                 atPath: "\(Self.root)/Tests/\(module)Tests")
             #expect(tests.contains { $0.hasSuffix(".swift") }, "\(module)")
         }
-        for example in ["video-pipeline", "web-sessions", "embedded"] {
+        for example in [
+            "video-pipeline", "web-sessions", "embedded", "queue-requests", "scheduled-work",
+        ] {
             for part in ["README.md", "expected"] {
                 #expect(
                     FileManager.default.fileExists(

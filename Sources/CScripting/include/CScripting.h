@@ -34,6 +34,9 @@ typedef struct {
     uint64_t position;                          // where it began in the source
     uint64_t line;                              // its line there, counted from 1
     uint64_t original_full_length;              // > original_length when the bytes were cut
+    uint32_t id_offset, id_length;              // the record's own id, in `originals`; 0: made here
+    uint32_t headers_offset, headers_length;    // a JSON object, in `originals`; 0: none
+    uint32_t attempt;                           // which delivery this is, from 1; 0 counts as 1
 } tw_entry;
 
 typedef struct {
@@ -291,6 +294,30 @@ void tw_vm_state_changes(tw_vm *vm, tw_each_change each, void *context);
 // not, for bytes that are no value, and when there is no room.
 tw_status tw_vm_state_restore(tw_vm *vm, const tw_state_change *change);
 
+// The same changes as bytes, appended to `out`: one after the other, each of its own size.
+void tw_vm_state_encode(tw_vm *vm, tw_buffer *out);
+// The size of the first change in some bytes, or 0 when they are no change; the length of what
+// names its entry behind the header of 24 bytes; and whether it says that the entry is gone.
+size_t tw_state_change_size(const uint8_t *bytes, size_t length);
+size_t tw_state_change_key(const uint8_t *bytes);
+bool tw_state_change_is_gone(const uint8_t *bytes);
+// Puts back what tw_vm_state_encode wrote, as far as it belongs to partitions of this worker.
+// Entries of stages that there are no more are passed over.
+tw_status tw_vm_state_decode(
+    tw_vm *vm, const uint8_t *bytes, size_t length, uint32_t worker, uint32_t workers);
+// How far time had come in an earlier run, before the first record.
+void tw_vm_restore_time(tw_vm *vm, uint32_t source_index, int64_t newest, int64_t watermark);
+
+// A new version of the rules takes over: `vm` gets the state, the time and the counters of `old`,
+// which gets its own, and belongs to the calling thread from then on. Both have the same stages.
+// False when the system gives no timer.
+bool tw_vm_take_over(tw_vm *vm, tw_vm *old);
+// The `state_version` of a stage's rule; 1 when it names none.
+int64_t tw_vm_state_version(const tw_vm *vm, int32_t stage);
+// Calls migrate(old_version, state) of a stage's rule once per partition that has state, as one
+// transaction; does nothing when the rule has no such function.
+tw_status tw_vm_migrate(tw_vm *vm, int32_t stage, int64_t old_version);
+
 // Counters since creation. Names live as long as the VM.
 enum { TW_COUNT_DROPPED = 0, TW_COUNT_DEAD = 1, TW_COUNT_METRIC = 2, TW_COUNT_UNCONNECTED = 3 };
 typedef struct {
@@ -313,6 +340,12 @@ tw_status tw_json_check(const char *text, size_t length, uint32_t depth_limit, s
 // How many lines end in these bytes.
 size_t tw_count_newlines(const uint8_t *bytes, size_t length);
 
+// The milliseconds since 1970 of an RFC 3339 time; false when it is none.
+bool tw_parse_time(const char *text, size_t length, int64_t *milliseconds);
+
+// Where the last lines of some bytes begin, `limit` at most; `count` tells how many they are.
+size_t tw_last_lines(const uint8_t *bytes, size_t length, size_t limit, size_t *count);
+
 // SHA-256 of the concatenated parts (FIPS 180-4); `digest` takes 32 bytes.
 void tw_sha256(
     const uint8_t *const *parts, const size_t *lengths, size_t count, uint8_t digest[32]);
@@ -323,6 +356,27 @@ typedef void (*tw_each_global)(
     void *context, const char *name, int line, bool assigned, bool at_top);
 tw_status tw_lua_globals(
     const char *file, const char *text, size_t length, tw_each_global each, void *context);
+
+// Each line of a script that can run; `count` is 0.
+typedef void (*tw_each_line)(void *context, const char *file, int line, uint64_t count);
+tw_status tw_lua_lines(
+    const char *file, const char *text, size_t length, tw_each_line each, void *context);
+// From now on the VM counts how often each line runs, which costs a hook for every line.
+void tw_vm_count_lines(tw_vm *vm);
+void tw_vm_each_line(const tw_vm *vm, tw_each_line each, void *context);
+
+// From now on the values at each line are kept of every call, and can be listed after it.
+void tw_vm_keep_trace(tw_vm *vm);
+void tw_vm_each_trace(
+    tw_vm *vm, void (*each)(void *context, const char *text, size_t length), void *context);
+
+enum { TW_EVALUATED = 0, TW_INCOMPLETE = 1, TW_FAILED = 2 };
+// Runs a text of the REPL in the environment of its session, within the budget of `stage`: `r` is
+// `record` (NULL: nil).  `values` gets a line "VALUE : TYPE" for each value of an expression,
+// `changed` the record if it is another one now.
+int tw_vm_evaluate(
+    tw_vm *vm, int32_t stage, const char *record, size_t record_length, const char *text,
+    size_t length, tw_buffer *values, tw_buffer *changed, tw_failure *failure);
 
 // ---------------------------------------------------------------- the rule API
 

@@ -50,6 +50,8 @@ struct UserAggregate {
     uint32_t stage;
     std::string file, text;
     int functions[5];
+    int migrate = -2;     // LUA_NOREF
+    int64_t version = 1;  // of its accumulators
 };
 
 }  // namespace tidewheel

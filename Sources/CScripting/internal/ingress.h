@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "json_index.h"
+#include "shape.h"
 
 namespace tidewheel {
 
@@ -28,6 +28,9 @@ class Ingress {
     bool check(const char *text, size_t length, Problem &problem);
     // Checks a JSON object and notes its members in `fields`.
     bool read_object(const char *text, size_t length, FieldList &fields, Problem &problem);
+
+    // The names that the objects read lately had; `FieldList::shape` refers to it.
+    Shape shape;
 
   private:
     struct Implementation;

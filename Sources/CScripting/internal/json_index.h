@@ -22,6 +22,7 @@ struct Field {
 struct FieldList {
     Field *items = nullptr;
     uint32_t count = 0, capacity = 0;
+    uint32_t shape = 0;   // of the Shape whose names these are, tags included; 0: of none
     bool grow();  // false when out of memory
 };
 

@@ -12,7 +12,7 @@ struct LibraryFunction {
 };
 
 // What replaces Lua's own functions; both end with {nullptr, nullptr}.
-extern const LibraryFunction pattern_functions[];  // find match gmatch gsub rep
+extern const LibraryFunction pattern_functions[];  // find match gmatch gsub rep lower upper
 extern const LibraryFunction list_functions[];     // insert remove concat unpack move sort
 
 // Makes string, table, math and utf8 of Lua's functions that are bounded, and of ours.

@@ -59,6 +59,23 @@ namespace tidewheel {
 
 using Text = tw_buffer;
 
+// memcpy without a call for what is short.
+inline void copy_short(char *to, const char *from, size_t length) {
+    auto move = [=](size_t at, auto word) {
+        memcpy(&word, from + at, sizeof word);
+        memcpy(to + at, &word, sizeof word);
+    };
+    if (length > 16 || length < 4) {
+        memcpy(to, from, length);
+    } else if (length >= 8) {
+        move(0, uint64_t());
+        move(length - 8, uint64_t());
+    } else {
+        move(0, uint32_t());
+        move(length - 4, uint32_t());
+    }
+}
+
 // Bytes in use by everything that a script can make grow, and how many it may have.
 struct MemoryAccount {
     size_t used = 0, limit = SIZE_MAX;

@@ -43,6 +43,7 @@ struct Node {
     uint32_t *buckets;     // hash of large objects: index + 1; nullptr while small
     uint32_t bucket_mask;
     uint64_t seen[4];      // one bit per tag: most names that are not there are told at once
+    uint32_t shape;        // the serial of the Shape that its names follow; 0: of none
     bool is_array, dirty, keys_ready, irregular;  // irregular: escaped or repeated keys
 };
 
@@ -55,6 +56,8 @@ Node *make_node(Arena &arena, const char *text, size_t length, Node *parent);
 bool index_node(Arena &arena, Node *node, FieldList &scratch);
 
 uint32_t key_tag(const char *key, size_t length);
+// The same for a name inside JSON text, behind which more bytes may be read.
+uint32_t padded_key_tag(const char *key, size_t length);
 // Computes tags and finds repeated keys; before the first lookup by name.
 bool prepare_keys(Arena &arena, Node *node);
 // The member of that name in the text, the last one if it is repeated.

@@ -135,6 +135,9 @@ class StateStore {
     size_t key_count() const { return keys; }
     size_t byte_count() const { return bytes; }
 
+    // The partitions in which a stage has values, in order.
+    std::vector<uint32_t> partitions(uint32_t stage) const;
+
     // state_changes.cpp
     using EachChange = void (*)(void *context, const StateChange &change);
     void list_changes(EachChange each, void *context);

@@ -13,11 +13,14 @@
 
 #include "CScripting.h"
 #include "aggregate.h"
+#include "call.h"
 #include "event_time.h"
 #include "ingress.h"
 #include "record.h"
 #include "schema.h"
+#include "short_text.h"
 #include "state.h"
+#include "tools.h"
 
 namespace tidewheel {
 
@@ -31,18 +34,6 @@ struct Handle {
 // The memory of one copy of a record, in the list of all that live.
 struct CopyArena : Arena {
     CopyArena *previous = nullptr, *next = nullptr;
-};
-
-enum class Verdict : uint8_t { drop, route, reject };
-
-// What drop, route and reject return; it takes effect when `process` returns it.
-struct VerdictObject {
-    Verdict kind;
-    int32_t line;
-    uint32_t reason_length, field_length;
-    char text[1];  // reason, "\0", field, "\0"
-    const char *reason() const { return text; }
-    const char *field() const { return text + reason_length + 1; }
 };
 
 enum class Breach : int { none, time, memory };
@@ -76,34 +67,16 @@ struct Stage {
     tw_native native = nullptr;
     void *native_context = nullptr;
     int64_t budget = 0;
-    int process = LUA_NOREF, on_timer = LUA_NOREF;
+    int process = LUA_NOREF, on_timer = LUA_NOREF, migrate = LUA_NOREF;
+    int64_t state_version = 1;  // of what the rule keeps in its state
     int environment = LUA_NOREF, modules = LUA_NOREF;
     std::vector<Output> outputs{1};
-    bool on_dead_letters = false;
+    bool on_dead_letters = false, takes_meta = true;
     int32_t aggregate = -1;  // its place among the aggregate stages, or -1
 };
 
 struct Module {
     std::string name, file, text;
-};
-
-// A record that a rule made: JSON text in the arena, bound for an output of the stage.
-struct Made {
-    Made *next;
-    const char *text;
-    size_t length;
-    const char *output;  // nullptr: the main one
-};
-
-struct MadeList {
-    Made *first = nullptr, *last = nullptr;
-    size_t count = 0;
-    void append(Made *made) {
-        made->next = nullptr;
-        (last ? last->next : first) = made;
-        last = made;
-        count++;
-    }
 };
 
 // Why a record became a dead letter. Texts live in the arena or the VM.
@@ -127,6 +100,9 @@ struct Origin {
     const char *original = nullptr;
     size_t original_length = 0;
     uint64_t original_full_length = 0;
+    const char *id = nullptr, *headers = nullptr;
+    size_t id_length = 0, headers_length = 0;
+    uint32_t attempt = 1;
 };
 
 constexpr int trace_limit = 32;
@@ -144,9 +120,11 @@ struct Trace {
     TraceLine &at(uint32_t index) { return lines[index % trace_limit]; }
 };
 
+// Where a record's field stood; with a shape the key is anchored, so its address says which it is.
+constexpr int key_cache_size = 256;
 struct KeyCacheEntry {
-    const char *key;
-    uint32_t length, tag, position;
+    const void *name;
+    uint32_t position, shape;
 };
 
 // What the record in progress would add to the counters if it succeeds.
@@ -161,44 +139,6 @@ struct Pending {
         extra = 0;
         dropped = 0;
     }
-};
-
-enum class CallKind : uint8_t { load, process, generate, load_aggregate, aggregate, timer };
-
-// One call of an aggregate in Lua.
-struct AggregateCall {
-    uint32_t index;
-    int operation;
-    const void *accumulator;
-    size_t length;
-    const void *second;  // the other accumulator, or a record's JSON text
-    size_t second_length;
-    int64_t start, end;
-    tw_buffer *out;
-};
-
-// The timer that is firing.
-struct Timer {
-    bool active = false;      // on_timer, or what it has emitted, is running
-    bool at_end = false;      // because the input has ended
-    int64_t at = INT64_MIN;
-    int64_t watermark = INT64_MIN;
-    int32_t stage = -1;
-    uint32_t partition = 0;
-    std::string name, place, original;
-};
-
-// One entry into Lua: what to do, and what came of it.
-struct Call {
-    tw_vm *vm;
-    CallKind kind;
-    uint32_t stage;
-    Node *record;
-    enum class Result : uint8_t { pass, drop, route, reject, list } result = Result::pass;
-    const VerdictObject *verdict = nullptr;
-    MadeList list{};
-    uint64_t index = 0;
-    const AggregateCall *aggregate = nullptr;
 };
 
 }  // namespace tidewheel
@@ -243,6 +183,7 @@ struct tw_vm {
     tidewheel::Failure failure;
     tidewheel::Findings findings;
     tidewheel::Trace trace;
+    tidewheel::Tools tools;
     bool in_letter = false, skip_rules = false;
     const char *root_text = nullptr;  // the record as it came, as JSON
     size_t root_length = 0;
@@ -257,7 +198,7 @@ struct tw_vm {
     tw_buffer *const *sinks = nullptr;
     tw_rows *const *rows = nullptr;
     std::vector<tidewheel::RowMark> rows_marks;
-    tidewheel::KeyCacheEntry key_cache[256]{};
+    tidewheel::KeyCacheEntry key_cache[tidewheel::key_cache_size]{};
     tidewheel::CopyArena *copies = nullptr;
     bool copies_lost = false;  // Lua could not run a finalizer
 
@@ -266,7 +207,9 @@ struct tw_vm {
     int copy_handles = LUA_NOREF;  // from an arena to its handle, weakly
     int verdict_metatable = LUA_NOREF, array_metatable = LUA_NOREF;
     int meta_object = LUA_NOREF, base = LUA_NOREF, verdict_cache = LUA_NOREF;
-    const char *verdict_keys[64]{};
+    const void *record_table = nullptr, *copy_table = nullptr;  // those metatables' addresses
+    int key_anchors = LUA_NOREF;  // the keys of `key_cache`, by slot
+    tidewheel::ShortText short_texts[tidewheel::ShortText::count]{};
 
     tw_counts counts{};
     std::unordered_map<std::string, double> dropped, dead, metrics, unconnected;
@@ -366,6 +309,7 @@ void count_name(CountTable &table, std::string_view name, double value);
 
 // batch.cpp
 void deliver_letter(tw_vm *vm);  // of vm->failure
+void read_clock(tw_vm *vm);
 tw_status memory_status(tw_vm *vm);
 
 // runner.cpp
@@ -373,15 +317,15 @@ bool deliver(tw_vm *vm, const Output &output, Node *record);
 bool deliver_made(tw_vm *vm, const Stage &stage, const MadeList &list);
 Node *fresh_node(tw_vm *vm, const char *text, size_t length);  // indexed; nullptr: no memory
 
+// takeover.cpp
+void read_migration(lua_State *L, Stage &stage);  // the environment is at 1; raises
+void call_migration(lua_State *L, tw_vm *vm, const Call &call);  // raises
+
 // trace.cpp
 void arm_trace(tw_vm *vm);
 void disarm_trace(tw_vm *vm);
 void note_value(lua_State *L, int index, TraceLine &line);
 void note_field(lua_State *L, tw_vm *vm, const Node *node, const char *key, size_t length);
-
-// batch.cpp
-void deliver_letter(tw_vm *vm);
-void read_clock(tw_vm *vm);
 
 // dead_letter.cpp
 void write_letter(tw_vm *vm, Text &out);

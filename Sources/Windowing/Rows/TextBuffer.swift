@@ -64,7 +64,8 @@ struct TextBuffer: ~Copyable {
     }
 
     mutating func append(string: String) {
-        for byte in string.utf8 { append(byte) }
+        var string = string
+        string.withUTF8 { text in unsafe append(ByteSlice(text.baseAddress, text.count)) }
     }
 
     @inline(__always)
@@ -109,31 +110,29 @@ struct TextBuffer: ~Copyable {
     mutating func append(number: Double) {
         guard number.isFinite else { return append(text: "null") }
         let magnitude = number.magnitude
-        // Most numbers have few decimals: the least power of ten that makes them whole.
+        // Most numbers have few decimals: they are whole once multiplied by a million, and without
+        // the zeros at the end that is their shortest text.
+        let scale = 1_000_000.0
         if magnitude < 1e9, magnitude >= 1e-3 {
-            var power = 1.0
-            var scale: UInt64 = 1
-            for digits in 0..<7 {
-                let whole = (magnitude * power).rounded()
-                if whole / power == magnitude {
-                    return append(
-                        UInt64(whole), digits: digits, scale: scale, isNegative: number < 0)
-                }
-                power *= 10
-                scale *= 10
+            let whole = (magnitude * scale).rounded()
+            if whole / scale == magnitude {
+                return append(millionths: UInt64(whole), isNegative: number < 0)
             }
         }
         append(string: number.description)
     }
 
-    private mutating func append(
-        _ whole: UInt64, digits: Int, scale: UInt64, isNegative: Bool
-    ) {
+    private mutating func append(millionths value: UInt64, isNegative: Bool) {
         if isNegative { append(0x2D) }
-        append(unsigned: whole / scale)
+        append(unsigned: value / 1_000_000)
         append(0x2E)
-        if digits == 0 { return append(0x30) }
-        append(digits: whole % scale, digits)
+        var rest = value % 1_000_000
+        var digits = 6
+        while digits > 1, rest % 10 == 0 {
+            rest /= 10
+            digits -= 1
+        }
+        append(digits: rest, digits)
     }
 
     /// `"2026-11-23T15:00:00.000Z"`, with the quotes.

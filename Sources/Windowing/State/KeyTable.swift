@@ -1,8 +1,9 @@
 /// A table from keys to fixed-width words: the groups of a window, or the keys of a stage.
 ///
-/// Entries and keys lie in two slabs in the order of arrival; an open-addressing index of 32-bit
-/// places finds them. Nothing is allocated for a single entry. Removed entries leave holes until
-/// `compact`, so that the order of arrival stays.
+/// Entries and keys lie in two slabs in the order of arrival; an open-addressing index of hashes
+/// and 32-bit places finds them, so that a collision costs no look at an entry. Nothing is
+/// allocated for a single entry. Removed entries leave holes until `compact`, so that the order of
+/// arrival stays.
 @safe
 final class KeyTable {
     /// Words of an entry beyond its header.
@@ -17,13 +18,14 @@ final class KeyTable {
     private var keys: UnsafeMutablePointer<UInt8>
     private var keyUse = 0
     private var keyCapacity = 0
-    private var index: UnsafeMutablePointer<UInt32>
+    private var index: UnsafeMutablePointer<UInt64>
     private var mask: Int
     /// What `touch` has read, so that reading is not optimised away.
     private var touched: UInt64 = 0
 
     private static let header = 2
-    private static let removed = UInt32.max
+    /// A slot of the index whose entry was removed; hash 0 and a place that no entry has.
+    private static let removed = UInt64(UInt32.max)
     private static let offsetMask: UInt64 = 0xFFFF_FFFF_FFFF
     private static let hole: UInt64 = 1 << 63
     /// Marks of an entry, for its owner: changed since somebody asked, and known to the journal.
@@ -36,17 +38,17 @@ final class KeyTable {
         mask = 15
         unsafe entries = SlabMemory.zeros(UInt64.self, 0)
         unsafe keys = SlabMemory.zeros(UInt8.self, 0)
-        unsafe index = SlabMemory.zeros(UInt32.self, mask + 1)
+        unsafe index = SlabMemory.zeros(UInt64.self, mask + 1)
     }
 
     deinit {
-        unsafe SlabMemory.release(entries)
-        unsafe SlabMemory.release(keys)
-        unsafe SlabMemory.release(index)
+        unsafe SlabMemory.release(entries, capacity * stride)
+        unsafe SlabMemory.release(keys, keyCapacity)
+        unsafe SlabMemory.release(index, mask + 1)
     }
 
     /// Bytes taken, keys included.
-    var byteCount: Int { capacity * stride * 8 + keyCapacity + (mask + 1) * 4 }
+    var byteCount: Int { capacity * stride * 8 + keyCapacity + (mask + 1) * 8 }
 
     /// The part of a hash that the table uses.
     @inline(__always)
@@ -86,8 +88,8 @@ final class KeyTable {
         while true {
             let place = unsafe index[slot]
             if place == 0 { return -1 }
-            if place != Self.removed {
-                let entry = Int(place) - 1
+            if place >> 32 == UInt64(tag), place != Self.removed {
+                let entry = Int(place & 0xFFFF_FFFF) - 1
                 let head = unsafe entries + entry * stride
                 let wanted = UInt64(tag) << 32 | UInt64(truncatingIfNeeded: key.count)
                 if unsafe head[0] == wanted, self.key(entry).equals(key) { return entry }
@@ -99,18 +101,19 @@ final class KeyTable {
     /// Reads ahead what `find` will need for these hashes, so that the waits overlap.
     func touch(_ tags: borrowing TagStrip) {
         var sum: UInt64 = 0
-        for at in 0..<TagStrip.length { sum &+= UInt64(unsafe index[Int(tags[at]) & mask]) }
+        for at in 0..<TagStrip.length { sum &+= unsafe index[Int(tags[at]) & mask] }
         for at in 0..<TagStrip.length {
-            let place = unsafe index[Int(tags[at]) & mask]
-            if place == 0 || place == Self.removed { continue }
-            let entry = (Int(place) - 1) * stride
-            sum &+= unsafe entries[entry + 1] &+ entries[entry + stride - 1]
+            let entry = guess(tags[at])
+            tags.note(entry, at: at)
+            guard entry >= 0 else { continue }
+            let head = unsafe entries + entry * stride
+            sum &+= unsafe head[0] &+ head[stride - 1]
         }
         for at in 0..<TagStrip.length {
-            let place = unsafe index[Int(tags[at]) & mask]
-            if place == 0 || place == Self.removed { continue }
-            let offset = unsafe entries[(Int(place) - 1) * stride + 1] & Self.offsetMask
-            sum &+= UInt64(unsafe keys[Int(offset)])
+            let entry = tags.noted(at)
+            guard entry >= 0 else { continue }
+            let key = key(entry)
+            if key.count > 0 { sum &+= UInt64(key[0]) &+ UInt64(key[key.count - 1]) }
         }
         touched &+= sum
     }
@@ -118,8 +121,15 @@ final class KeyTable {
     /// An entry that may be the one of a hash, or -1; only good for reading ahead.
     @inline(__always)
     func guess(_ tag: UInt32) -> Int {
-        let place = unsafe index[Int(tag) & mask]
-        return place == 0 || place == Self.removed ? -1 : Int(place) - 1
+        var slot = Int(tag) & mask
+        while true {
+            let place = unsafe index[slot]
+            if place == 0 { return -1 }
+            if place >> 32 == UInt64(tag), place != Self.removed {
+                return Int(place & 0xFFFF_FFFF) - 1
+            }
+            slot = (slot + 1) & mask
+        }
     }
 
     /// Adds an entry for a key that is not there yet; its words are zero.
@@ -144,7 +154,8 @@ final class KeyTable {
     func remove(_ entry: Int) {
         let tag = unsafe UInt32(truncatingIfNeeded: entries[entry * stride] >> 32)
         var slot = Int(tag) & mask
-        while unsafe index[slot] != UInt32(entry + 1) { slot = (slot + 1) & mask }
+        let wanted = UInt64(tag) << 32 | UInt64(entry + 1)
+        while unsafe index[slot] != wanted { slot = (slot + 1) & mask }
         unsafe index[slot] = Self.removed
         unsafe entries[entry * stride + 1] |= Self.hole
         count -= 1
@@ -158,6 +169,7 @@ final class KeyTable {
         let oldEntries = unsafe entries
         let oldKeys = unsafe keys
         let oldLimit = limit
+        let oldCapacity = (entries: capacity * stride, keys: keyCapacity)
         capacity = count + count / 4
         unsafe entries = SlabMemory.zeros(UInt64.self, capacity * stride)
         var bytes = 0
@@ -183,8 +195,8 @@ final class KeyTable {
             moved(entry, fresh)
             fresh += 1
         }
-        unsafe SlabMemory.release(oldEntries)
-        unsafe SlabMemory.release(oldKeys)
+        unsafe SlabMemory.release(oldEntries, oldCapacity.entries)
+        unsafe SlabMemory.release(oldKeys, oldCapacity.keys)
         var slots = 16
         while limit * 4 > slots * 3 { slots *= 2 }
         reindex(slots - 1)
@@ -197,41 +209,56 @@ final class KeyTable {
             if place == 0 || place == Self.removed { break }
             slot = (slot + 1) & mask
         }
-        unsafe index[slot] = UInt32(entry + 1)
+        unsafe index[slot] = UInt64(tag) << 32 | UInt64(entry + 1)
     }
 
     private func growEntries() {
-        capacity = max(16, capacity + capacity / 2)
-        unsafe entries = SlabMemory.resize(entries, to: capacity * stride)
+        let grown = max(16, capacity + capacity / 2)
+        unsafe entries = SlabMemory.resize(
+            entries, from: capacity * stride, to: grown * stride)
+        capacity = grown
     }
 
     private func growKeys(_ length: Int) {
-        keyCapacity = max(keyCapacity + keyCapacity / 2, keyUse + length + 128)
-        unsafe keys = SlabMemory.resize(keys, to: keyCapacity)
+        let grown = max(keyCapacity + keyCapacity / 2, keyUse + length + 128)
+        unsafe keys = SlabMemory.resize(keys, from: keyCapacity, to: grown)
+        keyCapacity = grown
     }
 
     private func reindex(_ newMask: Int) {
-        unsafe SlabMemory.release(index)
+        unsafe SlabMemory.release(index, mask + 1)
         mask = newMask
-        unsafe index = SlabMemory.zeros(UInt32.self, mask + 1)
+        unsafe index = SlabMemory.zeros(UInt64.self, mask + 1)
         for entry in 0..<limit where isLive(entry) {
             place(entry, unsafe UInt32(truncatingIfNeeded: entries[entry * stride] >> 32))
         }
     }
 }
 
-/// The hashes of the next few rows.
+/// The hashes of the next few rows, and the entries that reading ahead has found for them.
 @safe
 struct TagStrip: ~Copyable {
     static let length = 32
     private let base: UnsafeMutablePointer<UInt32>
+    private let entries: UnsafeMutablePointer<Int>
 
     init() {
         unsafe base = .allocate(capacity: Self.length)
         unsafe base.initialize(repeating: 0, count: Self.length)
+        unsafe entries = .allocate(capacity: Self.length)
+        unsafe entries.initialize(repeating: -1, count: Self.length)
     }
 
-    deinit { unsafe base.deallocate() }
+    deinit {
+        unsafe base.deallocate()
+        unsafe entries.deallocate()
+    }
+
+    @inline(__always)
+    func noted(_ index: Int) -> Int { unsafe entries[index] }
+
+    @inline(__always)
+    func note(_ entry: Int, at index: Int) { unsafe entries[index] = entry }
 
     @inline(__always)
     subscript(index: Int) -> UInt32 {

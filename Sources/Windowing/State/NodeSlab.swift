@@ -41,7 +41,7 @@ final class NodeSlab {
         unsafe base = SlabMemory.zeros(UInt64.self, 0)
     }
 
-    deinit { unsafe SlabMemory.release(base) }
+    deinit { unsafe SlabMemory.release(base, capacity * stride) }
 
     var byteCount: Int { capacity * stride * 8 }
 
@@ -142,7 +142,7 @@ final class NodeSlab {
     }
 
     private func resize(_ grown: Int) {
-        unsafe base = SlabMemory.resize(base, to: grown * stride)
+        unsafe base = SlabMemory.resize(base, from: capacity * stride, to: grown * stride)
         capacity = grown
     }
 

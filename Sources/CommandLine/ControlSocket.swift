@@ -1,0 +1,119 @@
+import Control
+import Journal
+import Pipelines
+import Queueing
+import Records
+
+/// What a running pipeline serves to other processes over its store's socket.
+enum ControlSocket {
+    /// Begins to serve; nil when the run has no store.
+    static func serve(_ run: PipelineRun, data: String?) throws -> ControlServer? {
+        guard let data, let store = run.queueStore else { return nil }
+        var verbs = VerbTable()
+        QueueVerbs(store).add(to: &verbs)
+        StoreVerbs(store, on: SystemDisk()).add(to: &verbs)
+        addRules(run, to: &verbs)
+        addLetters(run, to: &verbs)
+        addLooking(run, to: &verbs)
+        do throws(ControlFailure) {
+            return try ControlServer(directory: data, verbs: verbs)
+        } catch {
+            // A pipeline that cannot be asked still runs.
+            writeError("warning: \(error.message)\n")
+            return nil
+        }
+    }
+
+    private static func addRules(_ run: PipelineRun, to verbs: inout VerbTable) {
+        verbs.add("reload") { (call) throws(ControlFailure) in
+            var request = ReloadRequest()
+            request.force = call.flag("force")
+            request.shadow = call.integer("shadow")
+            if case .number(let share)? = call.arguments["max_difference"] {
+                request.maxDifference = share
+            }
+            try answer(run.reload(request), call)
+        }
+        verbs.add("rollback") { (call) throws(ControlFailure) in
+            try answer(run.rollBack(to: call.required("version")), call)
+        }
+        verbs.add("versions") { (call) throws(ControlFailure) in
+            for row in run.versionRows { call.output.line(Array(row.json.utf8)) }
+        }
+    }
+
+    private static func answer(
+        _ outcome: ReloadOutcome, _ call: ControlCall
+    ) throws(ControlFailure) {
+        guard outcome.result != .refused else {
+            let step = outcome.step.map { "refused at the step \($0): " } ?? ""
+            throw ControlFailure(1, step + (outcome.reason ?? "no reason was given"))
+        }
+        var fields = [
+            Field("result", .string(outcome.result.rawValue)),
+            Field("version", .string(outcome.version)),
+            Field("milliseconds", .number((outcome.milliseconds * 10).rounded() / 10)),
+        ]
+        if let shadow = outcome.shadow { fields.append(Field("shadow", .string(shadow.text))) }
+        call.output.line(Record(fields))
+    }
+
+    private static func addLetters(_ run: PipelineRun, to verbs: inout VerbTable) {
+        verbs.add("dlq.list") { (call) throws(ControlFailure) in
+            let letters = try wrap { () throws(PipelineError) in
+                try run.deadLetters?.find(call.texts("ids")) ?? []
+            }
+            for letter in letters { call.output.line(letter.record) }
+        }
+        verbs.add("dlq.purge") { (call) throws(ControlFailure) in
+            let count = try wrap { () throws(PipelineError) in try run.deadLetters?.purge() ?? 0 }
+            call.output.line(Record([Field("purged", .integer(Int64(count)))]))
+        }
+        verbs.add("dlq.replay") { (call) throws(ControlFailure) in
+            let result = try wrap { () throws(PipelineError) in
+                let letters = try run.deadLetters?.find(call.texts("ids")) ?? []
+                return call.flag("dry_run")
+                    ? try run.tryReplay(letters) : try run.replay(letters)
+            }
+            call.output.line(Array(result.json.utf8))
+        }
+    }
+
+    private static func addLooking(_ run: PipelineRun, to verbs: inout VerbTable) {
+        verbs.add("tap") { (call) throws(ControlFailure) in
+            let limit = call.integer("count") ?? .max
+            let stage = try call.required("stage")
+            let point = tapPoint(call)
+            let tap = try wrap { () throws(PipelineError) in try run.beginTap(stage, point) }
+            defer { run.endTap(tap) }
+            var shown = 0
+            while shown < limit, !tap.isFinished, !call.output.isBroken {
+                if let row = tap.next(milliseconds: 100) {
+                    call.output.line(row)
+                    shown += 1
+                }
+                call.output.flush()
+            }
+        }
+        verbs.add("top") { (call) throws(ControlFailure) in
+            for line in run.activity { call.output.line(line) }
+        }
+    }
+
+    private static func tapPoint(_ call: ControlCall) -> TapPoint {
+        switch call.text("point") {
+        case "in": .input
+        case "dead": .dead
+        case nil, "out": .output(nil)
+        case .some(let name): .output(name)
+        }
+    }
+
+    private static func wrap<Result>(
+        _ body: () throws(PipelineError) -> Result
+    ) throws(ControlFailure) -> Result {
+        do throws(PipelineError) { return try body() } catch {
+            throw ControlFailure(error.exitCode, error.description)
+        }
+    }
+}

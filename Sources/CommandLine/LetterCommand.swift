@@ -1,0 +1,129 @@
+import ArgumentParser
+import Control
+import Pipelines
+import Records
+
+/// `tidewheel dlq`: the records that failed.
+struct LetterCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dlq", abstract: "Look at dead letters, and run them again.",
+        subcommands: [List.self, Show.self, Replay.self, Purge.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "ls", abstract: "List the dead letters, oldest first.")
+        @OptionGroup var options: StoreOptions
+
+        func run() throws { try DeadLetterVerb(options).list([]) }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show dead letters with the values at each line.")
+        @Argument(help: "The record's id.")
+        var ids: [String]
+        @OptionGroup var options: StoreOptions
+
+        func run() throws { try DeadLetterVerb(options).list(ids) }
+    }
+
+    struct Replay: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Run dead letters through the rules again.")
+        @Argument(help: "The records' ids; all of them without any.")
+        var ids: [String] = []
+        @Flag(help: "Only tell what would become of them.")
+        var dryRun = false
+        @OptionGroup var options: StoreOptions
+
+        func run() throws { try DeadLetterVerb(options).replay(ids, dryRun: dryRun) }
+    }
+
+    struct Purge: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Throw all dead letters away for good.")
+        @OptionGroup var options: StoreOptions
+
+        func run() throws { try DeadLetterVerb(options).purge() }
+    }
+}
+
+/// Asks the running pipeline, or else runs one that reads no source.
+struct DeadLetterVerb {
+    let options: StoreOptions
+
+    init(_ options: StoreOptions) { self.options = options }
+
+    func list(_ ids: [String]) throws {
+        try ask("dlq.list", Self.ids(ids)) { run, output in
+            for letter in try run.deadLetters?.find(ids) ?? [] { output.line(letter.record) }
+        }
+    }
+
+    func purge() throws {
+        try ask("dlq.purge", []) { run, output in
+            let count = try run.deadLetters?.purge() ?? 0
+            output.line(Record([Field("purged", .integer(Int64(count)))]))
+        }
+    }
+
+    func replay(_ ids: [String], dryRun: Bool) throws {
+        let fields = Self.ids(ids) + flag("dry_run", dryRun)
+        try ask("dlq.replay", fields, changesRules: !dryRun) { run, output in
+            let letters = try run.deadLetters?.find(ids) ?? []
+            let result = dryRun ? try run.tryReplay(letters) : try run.replay(letters)
+            output.line(Array(result.json.utf8))
+        }
+    }
+
+    private static func ids(_ ids: [String]) -> [Field] {
+        ids.isEmpty ? [] : [Field("ids", .array(ids.map(Value.string)))]
+    }
+
+    private func ask(
+        _ verb: String, _ fields: [Field], changesRules: Bool = false,
+        _ body: @escaping (PipelineRun, ControlOutput) throws -> Void
+    ) throws {
+        try VerbRunner(options).run(
+            verb, fields,
+            orHere: { (output) throws(ControlFailure) in
+                do {
+                    try alone(changesRules: changesRules) { run in try body(run, output) }
+                } catch let failure as ControlFailure {
+                    throw failure
+                } catch let failure as CommandFailure {
+                    throw ControlFailure(failure.exitCode, failure.text)
+                } catch let error as PipelineError {
+                    throw ControlFailure(error.exitCode, error.description)
+                } catch {
+                    throw ControlFailure(1, "error: \(error)")
+                }
+            })
+    }
+
+    /// Runs the pipeline of this folder without its sources.
+    private func alone(changesRules: Bool, _ body: (PipelineRun) throws -> Void) throws {
+        guard readWholeFile(options.data + "/FORMAT") != nil else {
+            throw ControlFailure(
+                2,
+                "there is no store in \(options.data); go to the pipeline's folder, or name the "
+                    + "store with --data")
+        }
+        var run = RunOptions()
+        run.data = options.data
+        run.onlyReplays = true
+        run.notesVersion = changesRules
+        let plan = try loadPlan(".")
+        let pipeline: PipelineRun
+        do throws(PipelineError) {
+            pipeline = try PipelineRun.start(plan, options: run)
+        } catch {
+            throw ControlFailure(error.exitCode, error.description)
+        }
+        defer {
+            pipeline.requestStop()
+            _ = pipeline.wait()
+        }
+        try body(pipeline)
+    }
+}

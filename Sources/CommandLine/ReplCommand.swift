@@ -1,0 +1,122 @@
+import ArgumentParser
+import Connectors
+import Glibc
+import Pipelines
+import Records
+import Stages
+
+/// `tidewheel repl`: try records against rules.
+struct ReplCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repl", abstract: "Try records against rules, line by line.")
+
+    @Argument(help: "The pipeline folder.")
+    var folder = "."
+    @Option(help: "The stage to begin with.")
+    var stage: String?
+    @Option(help: "A file of records to load.")
+    var input: String?
+
+    func run() throws {
+        signal(SIGPIPE, SIG_IGN)
+        let session: ReplSession
+        do {
+            session = try ReplSession(stage: stage, load: loadPlan, open: openRecords)
+        } catch {
+            throw CommandFailure(exitCode: error.exitCode, text: error.description)
+        }
+        let isTerminal = isatty(0) == 1 && isatty(1) == 1
+        if isTerminal { show(["\(session.title); :help lists the commands"]) }
+        if let input { show(session.load(input)) }
+        if isTerminal { try talk(session) } else { listen(session) }
+    }
+
+    /// Through a pipe: no prompt, no echo, every answer at once.
+    private func listen(_ session: ReplSession) {
+        while !session.isFinished, let line = readLine() { show(session.execute(line)) }
+        if !session.isFinished { show(session.finish()) }
+    }
+
+    private func talk(_ session: ReplSession) throws {
+        var files = FolderState(folder + "/rules")
+        let editor = LineEditor(
+            historyPath: Self.historyPath(),
+            complete: { session.completions(of: $0) },
+            idle: {
+                let now = FolderState(folder + "/rules")
+                guard now != files else { return [] }
+                // An editor may be in the middle of writing.
+                pause(milliseconds: 20)
+                guard FolderState(folder + "/rules") == now else { return [] }
+                files = now
+                return session.runAgain()
+            })
+        guard let editor else {
+            throw CommandFailure(exitCode: 1, text: "error: the terminal cannot be used")
+        }
+        while !session.isFinished {
+            let prompt = session.isIncomplete ? "... " : "\(session.stageName)> "
+            switch editor.read(prompt: prompt) {
+            case .line(let line):
+                editor.remember(line)
+                show(session.execute(line))
+                // What `:save` writes is no edit.
+                files = FolderState(folder + "/rules")
+            case .interrupted: session.dropPending()
+            case .end:
+                show(session.finish())
+                writeOutput("\n")
+            }
+        }
+    }
+
+    private func show(_ lines: [String]) {
+        for line in lines { writeOutput(line + "\n") }
+    }
+
+    private func loadPlan() -> Result<Plan, PipelineError> {
+        do {
+            return .success(try loadRules(folder))
+        } catch let failure as CommandFailure {
+            return .failure(PipelineError(exitCode: failure.exitCode, failure.text))
+        } catch {
+            return .failure(PipelineError(exitCode: 2, "error: \(error)"))
+        }
+    }
+
+    /// Reads a file as a source would: JSON lines or CSV, also compressed.
+    private func openRecords(_ path: String) -> Result<[ReplRecord], PipelineError> {
+        let place = Location(file: "repl", line: 1, column: 1)
+        let name = Setting(.scalar(path, quoted: true), at: place)
+        let options = Setting(
+            .mapping([Setting.Entry(key: "path", location: place, value: name)]), at: place)
+        var findings: [Diagnostic] = []
+        let kind = Catalogue.standard.sources.first { $0.name == "file" }
+        guard let open = kind?.configure(options, &findings) else {
+            return .failure(PipelineError(exitCode: 1, findings.first?.message ?? path))
+        }
+        do throws(ConnectorError) {
+            let source = try open(
+                RunContext(
+                    folder: folder, once: true, inputs: [path], recordLimit: 16 << 20,
+                    sourceName: "repl"))
+            return .success(try ReplRecord.read(source, most: 100_000))
+        } catch {
+            let reason = error.description.split(separator: ";").first.map(String.init) ?? path
+            return .failure(PipelineError(exitCode: 1, reason))
+        }
+    }
+
+    /// The file of typed lines, in the user's folder for such things.
+    private static func historyPath() -> String {
+        let variables = environment()
+        var folder = variables["XDG_STATE_HOME"] ?? ""
+        if folder.isEmpty { folder = (variables["HOME"] ?? "") + "/.local/state" }
+        var made = ""
+        for part in (folder + "/tidewheel").split(separator: "/") {
+            made += "/" + part
+            unsafe mkdir(made, 0o700)
+        }
+        return made + "/repl_history"
+    }
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+import Records
+
+/// `tidewheel rollback`: goes back to rules that were active before.
+struct RollbackCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rollback", abstract: "Go back to rules that were active before.")
+    @Argument(help: "The version, as `versions` lists it.")
+    var version: String
+    @OptionGroup var options: StoreOptions
+
+    func run() throws {
+        try RunningPipelineVerb(options).run("rollback", [Field("version", .string(version))])
+    }
+}

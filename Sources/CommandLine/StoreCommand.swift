@@ -1,0 +1,176 @@
+import ArgumentParser
+import Control
+import Journal
+import Queueing
+import Records
+import Stages
+
+/// `tidewheel store`: the journal on the disk.
+struct StoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "store", abstract: "Check, mend, copy and list the store of a pipeline.",
+        subcommands: [
+            List.self, Verify.self, Repair.self, Backup.self, Restore.self, Export.self,
+        ])
+
+    /// Runs a step on the store; an error is one screen and exit 1.
+    static func attempt<Value>(_ body: () throws(JournalError) -> Value) throws -> Value {
+        do throws(JournalError) { return try body() } catch {
+            throw CommandFailure(exitCode: 1, text: "error: \(error.description)")
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "ls", abstract: "List segments and snapshots.")
+        @OptionGroup var options: StoreOptions
+
+        func run() throws {
+            let disk = SystemDisk()
+            let table = options.format == .text ? AnswerTable() : nil
+            func add(_ record: Record) {
+                if let table { table.add(record.json) } else { print(record) }
+            }
+            for segment in try attempt({ () throws(JournalError) in
+                try StoreTool.segments(options.data, on: disk)
+            }) {
+                func time(_ value: Int64?) -> Value {
+                    value.map { .string(ControlTime.text(microseconds: $0)) } ?? .null
+                }
+                add(
+                    Record([
+                        Field("segment", .string(segment.path)),
+                        Field("bytes", .integer(Int64(segment.byteCount))),
+                        Field("first_transaction", .integer(Int64(segment.firstSequence))),
+                        Field("last_transaction", .integer(Int64(segment.lastSequence))),
+                        Field("first_time", time(segment.firstTime)),
+                        Field("last_time", time(segment.lastTime)),
+                    ]))
+            }
+            if table == nil {
+                for sequence in try attempt({ () throws(JournalError) in
+                    try StoreTool.snapshots(options.data, on: disk)
+                }) {
+                    add(Record([Field("snapshot", .integer(Int64(sequence)))]))
+                }
+            }
+            table?.print()
+        }
+    }
+
+    struct Verify: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Read everything a start would read; exit 1 when something is wrong.")
+        @OptionGroup var options: StoreOptions
+
+        func run() throws {
+            try attempt { () throws(JournalError) in
+                try StoreTool.verify(options.data, on: SystemDisk())
+            }
+            let segments = try attempt { () throws(JournalError) in
+                try StoreTool.segments(options.data, on: SystemDisk())
+            }
+            print(
+                Record([
+                    Field("sound", .boolean(true)),
+                    Field("segments", .integer(Int64(segments.count))),
+                    Field("last_transaction", .integer(Int64(segments.last?.lastSequence ?? 0))),
+                ]))
+        }
+    }
+
+    struct Repair: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Move damaged bytes to the quarantine; all other transactions stay.")
+        @OptionGroup var options: StoreOptions
+
+        func run() throws {
+            let moved = try attempt { () throws(JournalError) in
+                try StoreTool.repair(options.data, on: SystemDisk())
+            }
+            for part in moved {
+                print(
+                    Record([
+                        Field("segment", .string(part.segmentPath)),
+                        Field("offset", .integer(Int64(part.offset))),
+                        Field("bytes", .integer(Int64(part.count))),
+                        Field("quarantine", .string(part.path)),
+                    ]))
+            }
+            print(Record([Field("repaired", .integer(Int64(moved.count)))]))
+        }
+    }
+
+    struct Backup: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Copy the store, also while a pipeline runs on it.")
+        @Argument(help: "A new directory.")
+        var target: String
+        @OptionGroup var options: StoreOptions
+
+        func run() throws {
+            let arguments = [Field("target", .string(absolute(target)))]
+            do throws(ControlFailure) {
+                if try ControlClient.run("store.backup", Record(arguments), directory: options.data)
+                {
+                    return
+                }
+            } catch { throw CommandFailure(exitCode: error.exitCode, text: error.message) }
+            try attempt { () throws(JournalError) in
+                try StoreTool.copy(
+                    options.data, to: target, sharesSegments: true, on: SystemDisk())
+            }
+            try printCopy(target)
+        }
+    }
+
+    struct Restore: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a store from a backup, as it was at some time.")
+        @Argument(help: "The directory of the backup.")
+        var backup: String
+        @Option(help: "As it was at this time, as RFC 3339.")
+        var toTime: String?
+        @Option(help: "As it was after this transaction.")
+        var toSequence: UInt64?
+        @OptionGroup var options: StoreOptions
+
+        func run() throws {
+            var sequence = toSequence ?? .max
+            if let toTime {
+                guard let time = ControlTime.microseconds(toTime) else {
+                    throw ValidationError(
+                        "--to-time must be an RFC 3339 time such as 2026-11-23T15:00:00Z")
+                }
+                let found = try attempt { () throws(JournalError) in
+                    try StoreTool.sequence(atTime: time, in: backup, on: SystemDisk())
+                }
+                sequence = min(sequence, found)
+            }
+            try attempt { () throws(JournalError) in
+                try StoreTool.copy(
+                    backup, to: options.data, upTo: sequence, sharesSegments: false,
+                    on: SystemDisk())
+            }
+            try printCopy(options.data)
+        }
+    }
+
+    static func printCopy(_ directory: String) throws {
+        let segments = try attempt { () throws(JournalError) in
+            try StoreTool.segments(directory, on: SystemDisk())
+        }
+        print(
+            Record([
+                Field("store", .string(directory)),
+                Field("segments", .integer(Int64(segments.count))),
+                Field("last_transaction", .integer(Int64(segments.last?.lastSequence ?? 0))),
+            ]))
+    }
+}
+
+private func attempt<Value>(_ body: () throws(JournalError) -> Value) throws -> Value {
+    try StoreCommand.attempt(body)
+}
+
+private func printCopy(_ directory: String) throws { try StoreCommand.printCopy(directory) }

@@ -1,0 +1,159 @@
+import ArgumentParser
+import CSQLite
+import Control
+import Glibc
+import Journal
+import Queueing
+import Records
+
+extension StoreCommand {
+    struct Export: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Write queues and messages into a plain SQLite file.")
+        @Argument(help: "A new file.")
+        var file: String
+        @OptionGroup var options: StoreOptions
+
+        func run() throws {
+            guard readWholeFile(file) == nil else {
+                throw CommandFailure(
+                    exitCode: 1, text: "error: \(file): there is a file already; name a new one")
+            }
+            let runner = VerbRunner(options)
+            do throws(ControlFailure) {
+                let store = try runner.open(try runner.declaredQueues())
+                let count = try Self.write(store, to: file)
+                do throws(QueueError) { try store.close() } catch { throw ControlFailure(error) }
+                print(
+                    Record([
+                        Field("file", .string(file)), Field("messages", .integer(Int64(count))),
+                    ]))
+            } catch {
+                throw CommandFailure(exitCode: error.exitCode, text: "error: \(error.message)")
+            }
+        }
+
+        private static func write(
+            _ store: Store<SystemDisk>, to file: String
+        ) throws(ControlFailure) -> Int {
+            guard let database = ExportFile(file) else {
+                throw ControlFailure(1, "\(file): cannot be made; check the folder")
+            }
+            let schema = [
+                "CREATE TABLE queues (name TEXT PRIMARY KEY, ready INTEGER, scheduled INTEGER, "
+                    + "leased INTEGER, retrying INTEGER, paused INTEGER)",
+                "CREATE TABLE messages (number INTEGER PRIMARY KEY, id TEXT, queue TEXT, "
+                    + "state TEXT, priority INTEGER, attempt INTEGER, published_at TEXT, "
+                    + "until TEXT, correlation TEXT, ordering_key TEXT, headers TEXT, "
+                    + "reason TEXT, source_queue TEXT, payload BLOB)",
+                "CREATE TABLE attempts (number INTEGER, n INTEGER, reason TEXT, error TEXT, "
+                    + "started_at TEXT, ended_at TEXT)", "BEGIN",
+            ]
+            for statement in schema { try database.run(statement) }
+            var count = 0
+            do throws(QueueError) {
+                for status in try store.status() {
+                    try? database.run(
+                        "INSERT INTO queues VALUES (?,?,?,?,?,?)", row(status))
+                    let queue = try store.queue(status.name)
+                    for message in try store.peek(queue, max: .max) {
+                        count += 1
+                        try? database.add(message)
+                    }
+                }
+            } catch { throw ControlFailure(error) }
+            try database.run("COMMIT")
+            if let failure = database.failure { throw ControlFailure(1, "\(file): \(failure)") }
+            return count
+        }
+
+        private static func row(_ status: QueueStatus) -> [Value] {
+            [
+                .string(status.name), .integer(Int64(status.counts.ready)),
+                .integer(Int64(status.counts.scheduled)), .integer(Int64(status.counts.leased)),
+                .integer(Int64(status.counts.retrying)),
+                .integer(status.isConsumePaused ? 1 : 0),
+            ]
+        }
+    }
+}
+
+/// A SQLite file that is being written. One thread.
+@safe
+final class ExportFile {
+    private var database: OpaquePointer?
+    private let path: String
+    /// What went wrong first.
+    private(set) var failure: String?
+
+    init?(_ path: String) {
+        self.path = path
+        guard unsafe sqlite3_open(path, &database) == SQLITE_OK else {
+            unsafe sqlite3_close(database)
+            return nil
+        }
+    }
+
+    deinit { unsafe sqlite3_close(database) }
+
+    /// Runs a statement with values for its question marks; `blob` is the last one.
+    func run(
+        _ text: String, _ values: [Value] = [], blob: [UInt8]? = nil
+    ) throws(ControlFailure) {
+        // Text is copied, which the library asks for with this pointer.
+        let copies = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        var statement: OpaquePointer?
+        var status = unsafe sqlite3_prepare_v2(database, text, -1, &statement, nil)
+        for (index, value) in values.enumerated() where status == SQLITE_OK {
+            let place = Int32(index + 1)
+            switch value {
+            case .integer(let number):
+                status = unsafe sqlite3_bind_int64(statement, place, number)
+            case .null: status = unsafe sqlite3_bind_null(statement, place)
+            default:
+                let text = value.text
+                status = unsafe sqlite3_bind_text(
+                    statement, place, text, Int32(text.utf8.count), copies)
+            }
+        }
+        if let blob, status == SQLITE_OK {
+            status = unsafe blob.withUnsafeBytes {
+                unsafe sqlite3_bind_blob(
+                    statement, Int32(values.count + 1), $0.baseAddress, Int32($0.count), copies)
+            }
+        }
+        if status == SQLITE_OK { status = unsafe sqlite3_step(statement) }
+        unsafe sqlite3_finalize(statement)
+        guard status != SQLITE_DONE, status != SQLITE_ROW else { return }
+        let reason = unsafe String(cString: sqlite3_errmsg(database))
+        failure = failure ?? reason
+        throw ControlFailure(1, "\(path): \(reason)")
+    }
+
+    func add(_ message: Message) throws(ControlFailure) {
+        func time(_ milliseconds: Int64?) -> Value {
+            milliseconds.map { .string(ControlTime.text(microseconds: $0 * 1000)) } ?? .null
+        }
+        func text(_ value: String?) -> Value { value.map { .string($0) } ?? .null }
+        let headers = Record(message.headers.map { Field($0.name, .string($0.value)) })
+        try run(
+            "INSERT INTO messages VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            [
+                .integer(Int64(message.number)), .string(message.id), .string(message.queue),
+                .string(message.state.name), .integer(Int64(message.priority)),
+                .integer(Int64(message.attempt)), time(message.publishedAt / 1000),
+                time(message.until), text(message.correlation), text(message.orderingKey),
+                .string(headers.description), text(message.history?.reason),
+                text(message.history?.sourceQueue),
+            ], blob: message.payload)
+        for attempt in message.history?.attempts ?? [] {
+            try run(
+                "INSERT INTO attempts VALUES (?,?,?,?,?,?)",
+                [
+                    .integer(Int64(message.number)), .integer(Int64(attempt.number)),
+                    .string(attempt.reason), .string(attempt.error), time(attempt.startedAt),
+                    time(attempt.endedAt),
+                ])
+        }
+    }
+}

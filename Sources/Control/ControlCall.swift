@@ -1,0 +1,196 @@
+internal import Glibc
+public import Records
+
+/// A verb that somebody asked for: its arguments, what comes in, and where answers go. It is served
+/// by the process that has the store, whether that is the caller's own or another one.
+public final class ControlCall {
+    /// The verb, such as `queue.publish`.
+    public let verb: String
+    /// Its arguments.
+    public let arguments: Record
+    /// What the caller's standard input gives.
+    public let input: ControlInput
+    /// Lines for the caller's standard output.
+    public let output: ControlOutput
+
+    /// A call of this process: standard input is its own, and so is the output when none is given.
+    public convenience init(verb: String, arguments: Record, output: ControlOutput? = nil) {
+        self.init(
+            verb: verb, arguments: arguments, input: ControlInput(descriptor: 0),
+            output: output ?? ControlOutput(descriptor: 1, isFramed: false))
+    }
+
+    init(verb: String, arguments: Record, input: ControlInput, output: ControlOutput) {
+        self.verb = verb
+        self.arguments = arguments
+        self.input = input
+        self.output = output
+    }
+
+    /// An argument that is a text.
+    public func text(_ name: String) -> String? {
+        if case .string(let text)? = arguments[name] { return text }
+        return nil
+    }
+
+    /// An argument that must be there. Throws when it is not.
+    public func required(_ name: String) throws(ControlFailure) -> String {
+        guard let text = text(name) else {
+            throw ControlFailure(2, "\(verb) needs the argument \"\(name)\"")
+        }
+        return text
+    }
+
+    /// An argument that is a whole number.
+    public func integer(_ name: String) -> Int? {
+        if case .integer(let number)? = arguments[name] { return Int(number) }
+        return nil
+    }
+
+    /// An argument that is true or absent.
+    public func flag(_ name: String) -> Bool { arguments[name] == .boolean(true) }
+
+    /// An argument that is a list of texts.
+    public func texts(_ name: String) -> [String] {
+        guard case .array(let items)? = arguments[name] else { return [] }
+        return items.map(\.text)
+    }
+}
+
+/// Why a verb failed: the exit status and one screen of text.
+public struct ControlFailure: Error, Sendable, Hashable {
+    /// 1 it failed, 2 it was wrong usage.
+    public var exitCode: Int32
+    /// Where, what, and what to do next; empty when it was said already.
+    public var message: String
+
+    /// Creates one.
+    public init(_ exitCode: Int32, _ message: String) {
+        self.exitCode = exitCode
+        self.message = message
+    }
+}
+
+/// Bytes that come in. One thread.
+public final class ControlInput {
+    private let descriptor: Int32
+    private var rest: [UInt8]
+    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+
+    init(descriptor: Int32, rest: [UInt8] = []) {
+        self.descriptor = descriptor
+        self.rest = rest
+    }
+
+    /// What is there, waiting for at least one byte; nil at the end.
+    public func read() -> [UInt8]? {
+        if !rest.isEmpty {
+            defer { rest = [] }
+            return rest
+        }
+        while true {
+            let count = unsafe buffer.withUnsafeMutableBytes {
+                unsafe Glibc.read(descriptor, $0.baseAddress, $0.count)
+            }
+            if count > 0 { return Array(buffer[..<count]) }
+            if count == 0 || errno != EINTR { return nil }
+        }
+    }
+}
+
+/// Lines that go out. One thread.
+public final class ControlOutput {
+    private let descriptor: Int32
+    private let isFramed: Bool
+    private let each: (([UInt8]) -> Void)?
+    private var buffer: [UInt8] = []
+    /// True when the reader is gone.
+    public private(set) var isBroken = false
+    /// How many lines there were.
+    public private(set) var lineCount = 0
+
+    /// Hands every line to a function.
+    public init(_ each: @escaping ([UInt8]) -> Void) {
+        descriptor = -1
+        isFramed = false
+        self.each = each
+    }
+
+    init(descriptor: Int32, isFramed: Bool) {
+        self.descriptor = descriptor
+        self.isFramed = isFramed
+        each = nil
+    }
+
+    /// Adds a line, without its end.
+    public func line(_ bytes: [UInt8]) {
+        lineCount += 1
+        if let each {
+            each(bytes)
+            return
+        }
+        if isFramed { buffer.append(0x3E) }
+        buffer += bytes
+        buffer.append(0x0A)
+        if buffer.count > 1 << 16 { flush() }
+    }
+
+    /// Adds a JSON object as a line.
+    public func line(_ record: Record) { line(record.json) }
+
+    /// Hands everything to the reader.
+    public func flush() {
+        var done = 0
+        while done < buffer.count, !isBroken {
+            let count = unsafe buffer.withUnsafeBytes {
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[done...])
+                // A caller that went away must not end the process that serves it.
+                return isFramed
+                    ? unsafe send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
+                    : unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+            }
+            if count >= 0 {
+                done += count
+            } else if errno != EINTR {
+                isBroken = true
+            }
+        }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    /// The last line of a framed answer.
+    func end(_ failure: ControlFailure?) {
+        let end = Record([
+            Field("exit", .integer(Int64(failure?.exitCode ?? 0))),
+            Field("error", .string(failure?.message ?? "")),
+        ])
+        buffer.append(0x21)
+        buffer += end.json
+        buffer.append(0x0A)
+        flush()
+    }
+}
+
+/// The verbs a process serves, by name.
+public struct VerbTable: Sendable {
+    /// Does what a verb says.
+    public typealias Handler = @Sendable (ControlCall) throws(ControlFailure) -> Void
+    private var handlers: [String: Handler] = [:]
+
+    /// No verbs.
+    public init() {}
+
+    /// Adds a verb.
+    public mutating func add(_ verb: String, _ handler: @escaping Handler) {
+        handlers[verb] = handler
+    }
+
+    /// Serves a call. Throws what the verb throws, and when there is no such verb.
+    public func run(_ call: ControlCall) throws(ControlFailure) {
+        guard let handler = handlers[call.verb] else {
+            throw ControlFailure(1, "the process that has the store does not know \(call.verb)")
+        }
+        defer { call.output.flush() }
+        try handler(call)
+    }
+}

@@ -1,0 +1,193 @@
+internal import Scripting
+
+/// What a pipeline has committed, and with which a restart begins. One thread at a time.
+final class PipelineState {
+    /// Where sources and sinks stand: `source NAME` or `sink NAME`, then the connector's own names.
+    private(set) var positions: [String: [String: [UInt8]]] = [:]
+    private(set) var times = CommittedTimes()
+    /// The state of rules, and of windows.
+    private(set) var rules = StateImage()
+    private(set) var windows = StateImage()
+
+    private(set) var versions = VersionTable()
+
+    /// True when nothing was ever committed.
+    var isEmpty: Bool { positions.isEmpty && rules.count == 0 && windows.count == 0 }
+
+    /// Takes in an entry, of a commit or of a snapshot; false when its kind is not known.
+    @discardableResult
+    func apply(_ kind: UInt8, _ bytes: RawSpan) -> Bool {
+        switch StoreEntry.Kind(rawValue: kind) {
+        case .positions: applyPositions(bytes)
+        case .rules: applyRules(bytes)
+        case .windows: applyWindows(bytes)
+        case .times: times = CommittedTimes(bytes.text)
+        case .version: versions.restoreVersion(bytes)
+        case .outcome: versions.restoreRows(bytes.array)
+        default: return false
+        }
+        return true
+    }
+
+    private func applyPositions(_ bytes: RawSpan) {
+        StoreEntry.forEach(bytes) { name, value in
+            let parts = name.text.split(separator: "\0", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let value else { return }
+            positions[parts[0], default: [:]][parts[1]] = value.array
+        }
+    }
+
+    /// An entry is known by its kind, partition, stage and key; all of the change is its value.
+    private func applyRules(_ bytes: RawSpan) {
+        var prefix = [UInt8](repeating: 0, count: 7)
+        EncodedStateChange.forEach(in: bytes) { change, name, isGone in
+            prefix[0] = change.byte(0)
+            prefix[1] = change.byte(2)
+            prefix[2] = change.byte(3)
+            for index in 0..<4 { prefix[3 + index] = change.byte(12 + index) }
+            if isGone {
+                rules.remove(prefix, change.extracting(name))
+            } else {
+                rules.put(prefix, change.extracting(name), change)
+            }
+        }
+    }
+
+    /// The first name is the stage's, the others are its entries'.
+    private func applyWindows(_ bytes: RawSpan) {
+        var prefix: [UInt8]?
+        StoreEntry.forEach(bytes) { name, value in
+            guard let stage = prefix else {
+                prefix = Self.windowPrefix(name.array)
+                return
+            }
+            if let value { windows.put(stage, name, value) } else { windows.remove(stage, name) }
+        }
+    }
+
+    private static func windowPrefix(_ stage: [UInt8]) -> [UInt8] { [UInt8(stage.count)] + stage }
+
+    // MARK: For a restart
+
+    /// The state of the rules of some stages, as `RuleVM.restore(encoded:)` takes it.
+    func encodedRules(of stages: Set<String>) -> [UInt8] {
+        var result: [UInt8] = []
+        walk(rules) { key, value in
+            let stageLength = Int(key.byte(1)) | Int(key.byte(2)) << 8
+            let stage = key.extracting(7..<(7 + stageLength)).text
+            if stages.contains(stage) {
+                unsafe value.withUnsafeBytes { unsafe result.append(contentsOf: $0) }
+            }
+        }
+        return result
+    }
+
+    /// Calls with each entry of a stage's windows.
+    func forEachWindow(of stage: String, _ body: (_ key: [UInt8], _ value: [UInt8]) -> Void) {
+        let prefix = Self.windowPrefix(Array(stage.utf8))
+        walk(windows) { key, value in
+            guard key.byteCount >= prefix.count,
+                key.extracting(0..<prefix.count).array == prefix
+            else { return }
+            body(key.extracting(prefix.count..<key.byteCount).array, value.array)
+        }
+    }
+
+    private func walk(_ image: borrowing StateImage, _ body: (RawSpan, RawSpan) -> Void) {
+        var next: Int? = 0
+        while let start = next { next = image.slice(from: start, limit: 4096, body) }
+    }
+
+    // MARK: For a snapshot
+
+    /// Everything as entries of the store, some at a time; `place` begins at 0. Returns where to go
+    /// on, or nil at the end.
+    func snapshotSlice(
+        from place: Int, _ body: (_ kind: StoreEntry.Kind, _ bytes: [UInt8]) -> Void
+    ) -> Int? {
+        let limit = 4096
+        if place == 0 {
+            body(.positions, encodedPositions)
+            body(.times, Array(times.encoded.utf8))
+            for (version, kept) in versions.kept {
+                body(.version, VersionTable.encode(version, kept))
+            }
+            body(.outcome, versions.encodedRows)
+            return 1
+        }
+        let ruleSlices = (rules.entryCount + limit - 1) / limit
+        if place <= ruleSlices {
+            var bytes: [UInt8] = []
+            _ = rules.slice(from: (place - 1) * limit, limit: limit) { _, value in
+                unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+            }
+            if !bytes.isEmpty { body(.rules, bytes) }
+            return place + 1
+        }
+        let start = (place - 1 - ruleSlices) * limit
+        guard start < windows.entryCount else { return nil }
+        var stages: [[UInt8]: [UInt8]] = [:]
+        _ = windows.slice(from: start, limit: limit) { key, value in
+            let length = Int(key.byte(0))
+            let stage = key.extracting(1..<(1 + length)).array
+            let name = key.extracting((1 + length)..<key.byteCount).array
+            StoreEntry.add(name, value.array, to: &stages[stage, default: []])
+        }
+        for (stage, entries) in stages {
+            var bytes: [UInt8] = []
+            StoreEntry.add(stage, [], to: &bytes)
+            body(.windows, bytes + entries)
+        }
+        return place + 1
+    }
+
+    private var encodedPositions: [UInt8] {
+        var bytes: [UInt8] = []
+        for (owner, values) in positions {
+            for (name, value) in values {
+                StoreEntry.add(Array("\(owner)\0\(name)".utf8), value, to: &bytes)
+            }
+        }
+        return bytes
+    }
+}
+
+/// How far time had come: of each source, of all together, and the counters behind names.
+struct CommittedTimes: Hashable, Sendable {
+    /// The newest time of each source, in milliseconds since 1970.
+    var newest: [String: Int64] = [:]
+    /// The watermark; nil when there was none.
+    var watermark: Int64?
+    /// How many rows and letters of windows have had a name, by stage.
+    var positions: [String: UInt64] = [:]
+
+    init() {}
+
+    init(_ text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 2)
+            guard words.count >= 2 else { continue }
+            switch words[0] {
+            case "watermark": watermark = Int64(words[1])
+            case "source" where words.count == 3: newest[String(words[2])] = Int64(words[1])
+            case "stage" where words.count == 3: positions[String(words[2])] = UInt64(words[1])
+            default: break
+            }
+        }
+    }
+
+    var encoded: String {
+        var text = watermark.map { "watermark \($0)\n" } ?? ""
+        for (name, time) in newest.sorted(by: { $0.key < $1.key }) {
+            text += "source \(time) \(name)\n"
+        }
+        for (name, position) in positions.sorted(by: { $0.key < $1.key }) {
+            text += "stage \(position) \(name)\n"
+        }
+        return text
+    }
+}
+
+extension RawSpan {
+    func byte(_ index: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self) }
+}

@@ -1,0 +1,123 @@
+internal import Journal
+internal import Queueing
+internal import Synchronization
+
+/// The store of a pipeline: its journal with the queues, and the state that follows from it.
+final class PipelineStore: @unchecked Sendable {  // `state` is the committer's after the start.
+    /// The queue that holds dead letters; no other can have such a name.
+    static let letters = ".dead_letters"
+
+    let queues: Store<SystemDisk>
+    let state: PipelineState
+    private let durability: Durability
+    private let letterQueue: QueueHandle
+    private let written = Atomic<Int>(0)
+    private var lastSnapshot: UInt64
+
+    /// Bytes of a torn tail that were cut off when it was opened.
+    var truncatedBytes: Int { queues.truncatedBytes }
+
+    /// Opens or makes a store; throws when another process has it or when it is damaged.
+    init(
+        _ directory: String, _ settings: LogSettings, queues declared: [QueueSettings],
+        durability: PipelineDurability
+    ) throws(QueueError) {
+        let state = PipelineState()
+        var letters = QueueSettings(Self.letters)
+        letters.maxSize = .max
+        letters.maxAttempts = nil
+        letters.keepsDeadLetters = false
+        letters.maxMessageSize = 1 << 28
+        letters.durability = .osCache
+        var random = SystemRandomNumberGenerator()
+        queues = try Store(
+            opening: directory, on: SystemDisk(), settings: settings,
+            queues: declared + [letters], random: &random,
+            foreign: { (kind, bytes) throws(JournalError) in state.apply(kind, bytes) })
+        self.state = state
+        self.durability =
+            switch durability {
+            case .disk, .memory: .disk
+            case .within(let milliseconds): .within(milliseconds: milliseconds)
+            case .osCache: .osCache
+            }
+        letterQueue = try queues.queue(Self.letters)
+        lastSnapshot = monotonicNanoseconds()
+    }
+
+    /// True when a commit has to be on stable storage before it counts.
+    var isSynced: Bool { durability == .disk }
+
+    /// The queue of dead letters.
+    var letterHandle: QueueHandle { letterQueue }
+
+    /// Writes a draft as one transaction and waits until it is kept.
+    func commit(_ draft: CommitDraft) throws(QueueError) {
+        let entries = draft.entries
+        guard !entries.isEmpty || draft.hasMessages else { return }
+        var size = 0
+        let (_, sequence) = try queues.commit(durability) { (transaction) throws(QueueError) in
+            for (kind, bytes) in entries {
+                transaction.add(kind: kind.rawValue, bytes)
+                size += bytes.count
+            }
+            for (queue, receipts) in draft.receipts {
+                try transaction.acknowledge(receipts, in: queue)
+            }
+            transaction.discard(draft.replayed, from: letterQueue)
+            for letter in draft.letters {
+                try transaction.publish(NewMessage(letter), to: letterQueue)
+                size += letter.count
+            }
+            for (queue, payloads) in draft.messages {
+                for payload in payloads {
+                    try transaction.publish(NewMessage(payload), to: queue)
+                    size += payload.count
+                }
+            }
+        }
+        switch durability {
+        case .disk: try queues.waitUntilDurable(sequence)
+        case .within, .osCache: try queues.waitUntilWritten(sequence)
+        }
+        for (kind, bytes) in entries { unsafe state.apply(kind.rawValue, bytes.span.bytes) }
+        written.add(size, ordering: .relaxed)
+    }
+
+    // MARK: Snapshots
+
+    /// Takes a snapshot when one is due: after so long, or after 128 MiB.
+    func takeSnapshotIfDue(every nanoseconds: Int64) throws(QueueError) {
+        let now = monotonicNanoseconds()
+        let size = written.load(ordering: .relaxed)
+        guard size > 0, size > 128 << 20 || now >= lastSnapshot + UInt64(nanoseconds) else {
+            return
+        }
+        try takeSnapshot()
+    }
+
+    /// Takes one when that makes the next start quicker.
+    func takeLastSnapshot() throws(QueueError) {
+        if written.load(ordering: .relaxed) > 16 << 20 { try takeSnapshot() }
+    }
+
+    private func takeSnapshot() throws(QueueError) {
+        guard let snapshot = try queues.beginSnapshot() else { return }
+        var place: Int? = 0
+        while let start = place {
+            var failure: QueueError?
+            place = state.snapshotSlice(from: start) { kind, bytes in
+                do throws(QueueError) {
+                    try snapshot.add(kind: kind.rawValue, bytes)
+                } catch { failure = failure ?? error }
+            }
+            if let failure { throw failure }
+        }
+        try snapshot.finish()
+        _ = try queues.freeSegments()
+        written.store(0, ordering: .relaxed)
+        lastSnapshot = monotonicNanoseconds()
+    }
+
+    func close() throws(QueueError) { try queues.close() }
+}

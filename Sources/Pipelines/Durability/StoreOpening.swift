@@ -1,0 +1,51 @@
+internal import Journal
+internal import Queueing
+
+/// A store that is being opened on a thread of its own, while rules are loaded.
+final class StoreOpening: Sendable {
+    private let result = Locked<Result<PipelineStore, PipelineError>?>(nil)
+    private let done = Channel<Void>(capacity: 1)
+
+    /// Begins to open the store that the options name; nil when nothing is to be kept.
+    static func begin(_ plan: Plan, _ options: RunOptions) -> StoreOpening? {
+        guard let data = options.data, plan.definition.durability != .memory else { return nil }
+        let opening = StoreOpening()
+        let definition = plan.definition
+        WorkerThread {
+            let result = open(data, definition)
+            opening.result.withLock { $0 = result }
+            opening.done.close()
+        }.detach()
+        return opening
+    }
+
+    private static func open(
+        _ data: String, _ definition: Definition
+    ) -> Result<PipelineStore, PipelineError> {
+        let settings = LogSettings(
+            segmentSize: definition.segmentBytes,
+            prewriteSize: min(1 << 20, definition.segmentBytes))
+        do throws(QueueError) {
+            let store = try PipelineStore(
+                data, settings, queues: definition.queues.map(\.settings),
+                durability: definition.durability)
+            if store.truncatedBytes > 0 {
+                writeError(
+                    "store: truncated \(store.truncatedBytes) bytes of a transaction that was "
+                        + "not finished\n")
+            }
+            return .success(store)
+        } catch {
+            return .failure(PipelineError(exitCode: 1, "error: \(error)"))
+        }
+    }
+
+    /// The store; waits until it is open. Throws why it could not be opened.
+    func get() throws(PipelineError) -> PipelineStore {
+        _ = done.receive()
+        guard let result = result.withLock({ $0 }) else {
+            throw PipelineError(exitCode: 1, "error: the store was not opened")
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,119 @@
+internal import Records
+internal import Scripting
+
+/// The last records as they were read, for trying a new version on. Filled by the thread that reads
+/// or runs batches, looked at by the one that reloads.
+final class RecordRing: Sendable {
+    /// Some records of one batch.
+    struct Chunk: Sendable {
+        var bytes: [UInt8]
+        var originals: [UInt8]
+        var entries: [Batch.Entry]
+        var source: String
+        var sourceIndex: Int
+        var file: String
+        var position: UInt64
+        var line: UInt64
+        var count: Int
+    }
+
+    private struct State {
+        var chunks: [Chunk] = []
+        var count = 0
+    }
+
+    private let limit: Int
+    private let state = Locked(State())
+
+    init(limit: Int) { self.limit = limit }
+
+    /// Remembers the last records of a batch.
+    func note(_ batch: Batch) {
+        guard limit > 0, !batch.isEmpty else { return }
+        let chunk = batch.entries.isEmpty ? lines(of: batch) : entries(of: batch)
+        guard let chunk else { return }
+        state.withLock { state in
+            state.chunks.append(chunk)
+            state.count += chunk.count
+            while let first = state.chunks.first, state.count - first.count >= limit {
+                state.count -= first.count
+                state.chunks.removeFirst()
+            }
+        }
+    }
+
+    /// The records, oldest first.
+    var chunks: [Chunk] { state.withLock { $0.chunks } }
+
+    private func chunk(_ batch: Batch, _ bytes: [UInt8], count: Int) -> Chunk {
+        Chunk(
+            bytes: bytes, originals: [], entries: [], source: batch.source,
+            sourceIndex: batch.sourceIndex, file: batch.file, position: batch.position,
+            line: batch.line, count: count)
+    }
+
+    private func lines(of batch: Batch) -> Chunk? {
+        unsafe batch.bytes.withUnsafeBytes { bytes -> Chunk? in
+            let (start, count) = unsafe lastLines(of: bytes, limit: limit)
+            guard count > 0 else { return nil }
+            var result = chunk(batch, unsafe Array(bytes[start...]), count: count)
+            result.position += UInt64(start)
+            if start > 0 {
+                let before = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<start])
+                result.line += unsafe UInt64(newlineCount(of: before))
+            }
+            return result
+        }
+    }
+
+    private func entries(of batch: Batch) -> Chunk? {
+        let last = batch.entries.suffix(limit)
+        guard !last.isEmpty else { return nil }
+        var result = chunk(
+            batch, unsafe batch.bytes.withUnsafeBytes { unsafe Array($0) }, count: last.count)
+        result.originals = unsafe batch.originals.withUnsafeBytes { unsafe Array($0) }
+        result.entries = Array(last)
+        return result
+    }
+}
+
+extension RecordRing.Chunk {
+    /// One batch for each record.
+    func forEachRecord(_ body: (Batch) -> Void) {
+        let batch = Batch()
+        func begin() {
+            batch.removeAll()
+            batch.source = source
+            batch.sourceIndex = sourceIndex
+            batch.file = file
+        }
+        if entries.isEmpty {
+            var start = 0
+            var line = line
+            while start < bytes.count {
+                let end = bytes[start...].firstIndex(of: 0x0A).map { $0 + 1 } ?? bytes.count
+                begin()
+                batch.position = position + UInt64(start)
+                batch.line = line
+                batch.bytes.append(contentsOf: bytes[start..<end])
+                body(batch)
+                start = end
+                line += 1
+            }
+            return
+        }
+        for var entry in entries {
+            begin()
+            batch.bytes.append(contentsOf: bytes[entry.text])
+            batch.originals.append(contentsOf: originals[entry.original])
+            let length = entry.original.count
+            batch.originals.append(contentsOf: originals[entry.problem])
+            entry.problem =
+                entry.problem.isEmpty ? 0..<0 : length..<(length + entry.problem.count)
+            entry.text = 0..<entry.text.count
+            entry.original = 0..<length
+            batch.entries.append(entry)
+            body(batch)
+        }
+    }
+}

@@ -1,0 +1,174 @@
+internal import Journal
+
+extension [UInt8] {
+    mutating func put(_ record: Record) {
+        put(record.number)
+        put(record.queue)
+        put(record.state.rawValue)
+        put(record.priority)
+        put(record.deaths | (record.isOwned ? 0x80 : 0))
+        put(UInt8(0))
+        put(record.attempts)
+        put(record.time)
+        put(record.expiry)
+        put(record.token)
+        put(record.started)
+        put(record.key)
+        put(record.position)
+        // Zero says there is none: no entry begins at the start of a segment.
+        put(record.history ?? LogPosition(segment: 0, offset: 0, length: 0))
+    }
+
+    mutating func put(_ position: LogPosition) {
+        put(position.segment)
+        put(position.offset)
+        put(position.length)
+    }
+
+    mutating func put(_ update: Update) {
+        put(update.number)
+        put(update.state.rawValue)
+        put(update.deaths | (update.isOwned ? 0x80 : 0))
+        put(update.attempts)
+        put(update.time)
+        put(update.token)
+        put(update.started)
+    }
+
+    mutating func put(_ known: KnownID) {
+        put(known.id.high)
+        put(known.id.low)
+        put(known.until)
+        put(known.number)
+    }
+
+    mutating func put(_ queue: QueueRecord) {
+        put(queue.queue)
+        put(UInt8((queue.isPublishPaused ? 1 : 0) | (queue.isConsumePaused ? 2 : 0)))
+        put(text: queue.name)
+    }
+}
+
+extension EntryReader {
+    mutating func position() -> LogPosition {
+        let segment = integer(UInt32.self)
+        let offset = integer(UInt32.self)
+        return LogPosition(segment: segment, offset: offset, length: integer(UInt32.self))
+    }
+
+    mutating func state() -> MessageState {
+        if let state = MessageState(rawValue: integer(UInt8.self)) { return state }
+        fail()
+        return .ready
+    }
+
+    mutating func record() -> Record {
+        var record = Record()
+        record.number = integer(UInt64.self)
+        record.queue = integer(UInt16.self)
+        record.state = state()
+        record.priority = min(integer(UInt8.self), 9)
+        let flags = integer(UInt8.self)
+        record.deaths = flags & 3
+        record.isOwned = flags & 0x80 != 0
+        _ = integer(UInt8.self)
+        record.attempts = integer(UInt16.self)
+        record.time = integer(Int64.self)
+        record.expiry = integer(Int64.self)
+        record.token = integer(UInt32.self)
+        record.started = integer(UInt32.self)
+        record.key = integer(UInt64.self)
+        record.position = position()
+        let history = position()
+        record.history = history.segment == 0 && history.offset == 0 ? nil : history
+        return record
+    }
+
+    mutating func update() -> Update {
+        let number = integer(UInt64.self)
+        let state = state()
+        let flags = integer(UInt8.self)
+        let attempts = integer(UInt16.self)
+        let time = integer(Int64.self)
+        var update = Update(number: number, state: state, attempts: attempts, time: time)
+        update.deaths = flags & 3
+        update.isOwned = flags & 0x80 != 0
+        update.token = integer(UInt32.self)
+        update.started = integer(UInt32.self)
+        return update
+    }
+
+    mutating func known() -> KnownID {
+        let high = integer(UInt64.self)
+        let low = integer(UInt64.self)
+        let until = integer(Int64.self)
+        return KnownID(
+            id: IDHash(high: high, low: low), until: until, number: integer(UInt64.self))
+    }
+
+    mutating func numbers() -> [UInt64] {
+        var numbers: [UInt64] = []
+        numbers.reserveCapacity(remaining / 8)
+        while remaining >= 8 { numbers.append(integer(UInt64.self)) }
+        return numbers
+    }
+}
+
+extension Operation {
+    /// Reads an entry of the queues; nil when it is not one. `position` is the entry's own, and
+    /// `bodyOffset` where its frame's body begins.
+    static func read(
+        _ kind: UInt8, _ bytes: RawSpan, at position: LogPosition, bodyOffset: UInt32
+    ) -> Operation? {
+        var reader = EntryReader(bytes)
+        let operation: Operation
+        switch Kind(rawValue: kind) {
+        case .message:
+            var record = reader.record()
+            record.position = position
+            operation = .record(record)
+        case .record:
+            var record = reader.record()
+            record.resolve(position, bodyOffset: bodyOffset, hasHistory: !reader.isAtEnd)
+            operation = .record(record)
+        case .updates:
+            var updates: [Update] = []
+            updates.reserveCapacity(reader.remaining / Update.size)
+            while !reader.isAtEnd { updates.append(reader.update()) }
+            operation = .updates(updates)
+        case .removes: operation = .removes(reader.numbers())
+        case .remembered:
+            var known: [KnownID] = []
+            while !reader.isAtEnd { known.append(reader.known()) }
+            operation = .remembered(known)
+        case .queue:
+            let number = reader.integer(UInt16.self)
+            let flags = reader.integer(UInt8.self)
+            operation = .queue(
+                QueueRecord(
+                    queue: number, isPublishPaused: flags & 1 != 0,
+                    isConsumePaused: flags & 2 != 0, name: reader.text() ?? ""))
+        case .counter: operation = .counter(reader.integer(UInt64.self))
+        case .moved:
+            let count = Int(reader.integer(UInt32.self))
+            var numbers: [UInt64] = []
+            for _ in 0..<min(count, reader.remaining / 8) {
+                numbers.append(reader.integer(UInt64.self))
+            }
+            operation = .moved(numbers, position)
+        case nil: return nil
+        }
+        return reader.isBroken ? nil : operation
+    }
+}
+
+extension Record {
+    /// Turns places inside the frame into places in the log.
+    mutating func resolve(_ own: LogPosition, bodyOffset: UInt32, hasHistory: Bool) {
+        if position.segment == 0 {
+            position.segment = own.segment
+            position.offset += bodyOffset
+        }
+        if hasHistory { history = own }
+    }
+}

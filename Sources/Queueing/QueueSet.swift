@@ -1,0 +1,218 @@
+internal import Journal
+
+/// All queues of a store, as a value: it knows no clock, no disk and no lock. What the log says is
+/// applied to it, by the same code when it happens and when it is read again. Milliseconds.
+struct QueueSet {
+    var slots = SlotTable()
+    var numbers = NumberTable()
+    var wheel = TimerWheel()
+    var queues: [QueueState] = []
+    var names: [String: UInt16] = [:]
+    var known = KnownIDs()
+    var groups = KeyGroups()
+    /// Ordering keys and histories of the few messages that have one.
+    var keys: [UInt64: UInt64] = [:]
+    var histories: [UInt64: LogPosition] = [:]
+    var use = SegmentUse()
+    /// Bodies of messages that are never written, by the offset of their position.
+    var volatileBodies: [UInt32: [UInt8]] = [:]
+    /// The segment of those positions.
+    static let volatileSegment = UInt32.max
+    var nextNumber: UInt64 = 1
+    /// No message had a number above it: one that comes need not be looked up.
+    private var highestNumber: UInt64 = 0
+    /// The time new messages are marked with: it never goes back, whatever the clock does.
+    var latestStamp: Int64 = 0
+    /// While the log is read: lines, timers and counts are made at its end.
+    var isRecovering = false
+
+    /// Does what an operation of the log says.
+    mutating func apply(_ operation: Operation) {
+        switch operation {
+        case .record(let record): apply(record)
+        case .updates(let updates): for update in updates { apply(update) }
+        case .removes(let gone): for number in gone { remove(number) }
+        case .remembered(let ids): for id in ids { known.remember(id) }
+        case .queue(let queue): apply(queue)
+        case .counter(let number): nextNumber = max(nextNumber, number)
+        case .moved(let moved, let position): for number in moved { move(number, position) }
+        }
+    }
+
+    private mutating func apply(_ record: Record) {
+        ensureQueue(record.queue)
+        let isNew = record.number > highestNumber
+        highestNumber = max(highestNumber, record.number)
+        nextNumber = max(nextNumber, record.number + 1)
+        if record.state == .ready { latestStamp = max(latestStamp, record.time) }
+        let index: UInt32
+        if !isNew, let found = numbers.find(record.number, slots) {
+            index = found
+            detach(index, leavesKey: slots[index].queue != record.queue)
+            use.add(slots[index].segment, -1, -Int(slots[index].length))
+        } else {
+            index = slots.take()
+            slots[index].number = record.number
+            numbers.insert(record.number, index, slots)
+        }
+        slots[index].queue = record.queue
+        slots[index].state = record.state
+        slots[index].priority = record.priority
+        slots[index].deaths = record.deaths
+        slots[index].isOwned = record.isOwned
+        slots[index].attempts = record.attempts
+        slots[index].time = record.time
+        slots[index].expiry = record.expiry
+        slots[index].position = record.position
+        slots[index].token = record.token
+        slots[index].started = record.started
+        use.add(record.position.segment, 1, Int(record.position.length))
+        setHistory(index, record.history)
+        if record.key != 0 || slots[index].hasKey {
+            keys[record.number] = record.key == 0 ? nil : record.key
+            slots[index].hasKey = record.key != 0
+        }
+        attach(index)
+    }
+
+    private mutating func apply(_ update: Update) {
+        guard let index = numbers.find(update.number, slots) else { return }
+        detach(index, leavesKey: false)
+        slots[index].state = update.state
+        slots[index].attempts = update.attempts
+        slots[index].deaths = update.deaths
+        slots[index].isOwned = update.isOwned
+        slots[index].time = update.time
+        slots[index].token = update.token
+        slots[index].started = update.started
+        attach(index)
+    }
+
+    private mutating func remove(_ number: UInt64) {
+        guard let index = numbers.find(number, slots) else { return }
+        detach(index, leavesKey: true)
+        use.add(slots[index].segment, -1, -Int(slots[index].length))
+        setHistory(index, nil)
+        if slots[index].hasKey { keys[number] = nil }
+        if slots[index].segment == Self.volatileSegment {
+            volatileBodies[slots[index].offset] = nil
+        }
+        numbers.remove(number, slots)
+        slots.free(index)
+    }
+
+    private mutating func move(_ number: UInt64, _ position: LogPosition) {
+        guard let index = numbers.find(number, slots) else { return }
+        use.add(slots[index].segment, -1, -Int(slots[index].length))
+        slots[index].position = position
+        use.add(position.segment, 1, Int(position.length))
+    }
+
+    private mutating func setHistory(_ index: UInt32, _ position: LogPosition?) {
+        guard position != nil || slots[index].hasHistory else { return }
+        let number = slots[index].number
+        let old = histories[number]
+        histories[number] = position
+        slots[index].hasHistory = position != nil
+        if let old { use.add(old.segment, -1, -Int(old.length)) }
+        if let position { use.add(position.segment, 1, Int(position.length)) }
+    }
+
+    // MARK: - Lines, timers and counts
+
+    /// Puts a slot where its state says it stands.
+    mutating func attach(_ index: UInt32) {
+        if isRecovering { return }
+        let queue = Int(slots[index].queue)
+        guard let state = slots[index].state else { return }
+        queues[queue].counts[state] += 1
+        if state == .ready { enterLine(index) }
+        wheel.insert(index, &slots)
+    }
+
+    private mutating func enterLine(_ index: UInt32) {
+        if slots[index].hasKey, let key = keys[slots[index].number],
+            !groups.enter(key, slots[index].number)
+        {
+            slots[index].isBlocked = true
+            return
+        }
+        let queue = Int(slots[index].queue)
+        let priority = Int(slots[index].priority)
+        if slots[index].attempts > 0 {
+            queues[queue].lines[priority].insertReturned(index, &slots)
+        } else {
+            queues[queue].lines[priority].append(index, &slots)
+        }
+        queues[queue].occupied |= 1 << UInt16(priority)
+    }
+
+    /// Takes a slot from where it stands. `leavesKey`: others of its ordering key may go on.
+    private mutating func detach(_ index: UInt32, leavesKey: Bool) {
+        if isRecovering { return }
+        guard let state = slots[index].state else { return }
+        let queue = Int(slots[index].queue)
+        queues[queue].counts[state] -= 1
+        wheel.remove(index, &slots)
+        if state == .ready {
+            if slots[index].isBlocked {
+                slots[index].isBlocked = false
+            } else {
+                let priority = Int(slots[index].priority)
+                queues[queue].lines[priority].remove(index, &slots, numbers)
+                if queues[queue].lines[priority].isEmpty {
+                    queues[queue].occupied &= ~(1 << UInt16(priority))
+                }
+            }
+        }
+        guard leavesKey, slots[index].hasKey, let key = keys[slots[index].number] else { return }
+        let next = groups.leave(key, slots[index].number) { [slots, numbers] number in
+            numbers.find(number, slots).map { slots[$0].isBlocked && keys[number] == key } ?? false
+        }
+        if let next, let other = numbers.find(next, slots) {
+            slots[other].isBlocked = false
+            enterLine(other)
+        }
+    }
+
+    /// A scheduled or retrying message whose time has come. Nothing is written: the time says it.
+    mutating func becomeReady(_ index: UInt32) {
+        detach(index, leavesKey: false)
+        slots[index].state = .ready
+        attach(index)
+    }
+
+    // MARK: - Queues
+
+    private mutating func ensureQueue(_ queue: UInt16) {
+        while queues.count <= Int(queue) {
+            queues.append(QueueState(QueueSettings("")))
+        }
+    }
+
+    private mutating func apply(_ record: QueueRecord) {
+        ensureQueue(record.queue)
+        let queue = Int(record.queue)
+        if queues[queue].settings.name != record.name {
+            queues[queue].settings.name = record.name
+            names[record.name] = record.queue
+        }
+        queues[queue].isRegistered = true
+        queues[queue].isPublishPaused = record.isPublishPaused
+        queues[queue].isConsumePaused = record.isConsumePaused
+    }
+
+    /// The number of a queue, made if need be; the log learns it with the first use.
+    mutating func declare(_ settings: QueueSettings) -> UInt16 {
+        if let queue = names[settings.name] {
+            queues[Int(queue)].settings = settings
+            queues[Int(queue)].isDeclared = true
+            return queue
+        }
+        let queue = UInt16(queues.count)
+        queues.append(QueueState(settings))
+        queues[Int(queue)].isDeclared = true
+        names[settings.name] = queue
+        return queue
+    }
+}

@@ -1,0 +1,238 @@
+internal import Journal
+
+extension Store {
+    /// Finds a queue by its name. Throws when there is none.
+    public func queue(_ name: String) throws(QueueError) -> QueueHandle {
+        core.begin()
+        defer { core.end() }
+        return try core.transaction.queue(name)
+    }
+
+    /// Publishes one message and waits until it is as durable as its queue says.
+    public func publish(
+        _ message: NewMessage, to queue: QueueHandle
+    ) throws(QueueError) -> Published {
+        let (published, sequence) = try commit { (transaction) throws(QueueError) in
+            try transaction.publish(message, to: queue)
+        }
+        try wait(for: sequence, queue)
+        return published
+    }
+
+    /// Takes up to `max` messages and reads them. The lease is written before they are handed over,
+    /// and for `at_most_once` on the disk.
+    public func receive(
+        from queue: QueueHandle, max limit: Int = 1, lease: Int64? = nil, isOwned: Bool = false
+    ) throws(QueueError) -> [Message] {
+        let (leases, sequence) = try commit { (transaction) throws(QueueError) in
+            try transaction.receive(from: queue, max: limit, lease: lease, isOwned: isOwned)
+        }
+        guard let first = leases.first else { return [] }
+        if first.isGone {
+            try wait(for: sequence, queue)
+        } else if first.record.position.segment != QueueSet.volatileSegment {
+            try waitUntilWritten(sequence)
+        }
+        return try messages(of: leases)
+    }
+
+    /// Acknowledges messages and waits until that is as durable as their queue says.
+    public func acknowledge(
+        _ receipts: [Receipt], in queue: QueueHandle
+    ) throws(QueueError) {
+        let (_, sequence) = try commit { (transaction) throws(QueueError) in
+            try transaction.acknowledge(receipts, in: queue)
+        }
+        try wait(for: sequence, queue)
+    }
+
+    /// What a queue was told.
+    public func settings(of queue: QueueHandle) -> QueueSettings {
+        core.begin()
+        defer { core.end() }
+        return core.transaction.queues.queues[Int(queue.number)].settings
+    }
+
+    /// Waits until a transaction is as durable as a queue says.
+    public func wait(for sequence: UInt64, _ queue: QueueHandle) throws(QueueError) {
+        core.begin()
+        let durability = core.transaction.queues.queues[Int(queue.number)].settings.durability
+        core.end()
+        switch durability {
+        case .disk: try waitUntilDurable(sequence)
+        case .within, .osCache: try waitUntilWritten(sequence)
+        case .memory: break
+        }
+    }
+
+    /// Reads the messages that were taken. Throws when their bytes have changed.
+    public func messages(of leases: [Lease]) throws(QueueError) -> [Message] {
+        let messages = try messages(leases.map(\.record))
+        var taken = messages
+        for (index, lease) in leases.enumerated() { taken[index].receipt = lease.receipt }
+        return taken
+    }
+
+    /// Reads messages as they stand in records.
+    func messages(_ records: [Record]) throws(QueueError) -> [Message] {
+        var messages = [Message?](repeating: nil, count: records.count)
+        var names: [UInt16: String] = [:]
+        for record in records where names[record.queue] == nil {
+            names[record.queue] = name(of: record.queue)
+        }
+        var positions: [LogPosition] = []
+        var places: [Int] = []
+        for (index, record) in records.enumerated() {
+            if record.position.segment == QueueSet.volatileSegment {
+                let body = volatileBody(record.position)
+                messages[index] = unsafe Message(record, body.span.bytes, names[record.queue])
+            } else {
+                positions.append(record.position)
+                places.append(index)
+            }
+        }
+        try QueueError.wrap { () throws(JournalError) in
+            try journal.read(positions) { (index, bytes) throws(JournalError) in
+                let place = places[index]
+                messages[place] = Message(records[place], bytes, names[records[place].queue])
+            }
+        }
+        var found: [Message] = []
+        found.reserveCapacity(records.count)
+        for (index, record) in records.enumerated() {
+            guard var message = messages[index] else {
+                throw QueueError(.misuse, "the entry at \(record.position) is no message")
+            }
+            if let position = record.history {
+                let entry = try QueueError.wrap { () throws(JournalError) in
+                    try journal.read(position)
+                }
+                message.history = unsafe MessageHistory(entry: entry.span.bytes)
+            }
+            found.append(message)
+        }
+        return found
+    }
+
+    private func volatileBody(_ position: LogPosition) -> [UInt8] {
+        core.begin()
+        defer { core.end() }
+        return core.transaction.queues.volatileBodies[position.offset] ?? []
+    }
+
+    private func name(of queue: UInt16) -> String {
+        core.begin()
+        defer { core.end() }
+        return core.transaction.queues.queues[Int(queue)].settings.name
+    }
+}
+
+extension Message {
+    /// A message from its record and its entry; nil when that is none.
+    init?(_ record: Record, _ entry: RawSpan, _ queue: String?) {
+        guard let body = MessageBody(entry) else { return nil }
+        number = record.number
+        id =
+            body.id
+            ?? MessageID.text(number: record.number, milliseconds: body.publishedAt / 1000)
+        self.queue = queue ?? ""
+        payload = body.payload
+        headers = body.headers
+        correlation = body.correlation
+        orderingKey = body.orderingKey
+        priority = record.priority
+        attempt = Int(record.attempts)
+        state = record.state
+        publishedAt = body.publishedAt
+        if record.state != .ready { until = record.time }
+    }
+}
+
+/// A queue as an operator sees it.
+public struct QueueStatus: Sendable, Hashable {
+    /// Its name.
+    public var name: String
+    /// How many messages stand where.
+    public var counts: QueueCounts
+    /// True when nothing is handed over.
+    public var isConsumePaused: Bool
+    /// True when nothing is taken.
+    public var isPublishPaused: Bool
+    /// What it was told.
+    public var settings: QueueSettings
+    /// What happened since the store was opened.
+    public var totals: QueueTotals
+}
+
+extension Store {
+    /// All queues, by name; what is due was done before.
+    public func status() throws(QueueError) -> [QueueStatus] {
+        _ = try advance()
+        core.begin()
+        defer { core.end() }
+        return core.transaction.queues.queues.filter { !$0.settings.name.isEmpty }.map { queue in
+            QueueStatus(
+                name: queue.settings.name, counts: queue.counts,
+                isConsumePaused: queue.isConsumePaused, isPublishPaused: queue.isPublishPaused,
+                settings: queue.settings, totals: queue.totals)
+        }.sorted { $0.name < $1.name }
+    }
+
+    /// One queue; what is due was done before.
+    public func status(of queue: QueueHandle) throws(QueueError) -> QueueStatus? {
+        let name = name(of: queue.number)
+        return try status().first { $0.name == name }
+    }
+
+    /// Up to `limit` messages of a queue, in the order of their numbers, without taking them.
+    public func peek(
+        _ queue: QueueHandle, max limit: Int = 10, state: MessageState? = nil
+    ) throws(QueueError) -> [Message] {
+        _ = try advance()
+        core.begin()
+        let records = core.transaction.queues.records(of: queue.number, limit, state)
+        core.end()
+        return try messages(records)
+    }
+}
+
+extension QueueSet {
+    /// The first messages of a queue by number.
+    func records(of queue: UInt16, _ limit: Int, _ state: MessageState?) -> [Record] {
+        guard limit > 0 else { return [] }
+        var found: [(number: UInt64, index: UInt32)] = []
+        for index in 0..<slots.end where slots[index].queue == queue {
+            guard let own = slots[index].state, state == nil || own == state else { continue }
+            found.append((slots[index].number, index))
+        }
+        found.sort { $0.number < $1.number }
+        return found.prefix(limit).map { record($0.index) }
+    }
+}
+
+extension Store {
+    /// Puts messages back from the dead, step by step, so that others go on; returns how many.
+    /// `rate` is messages per second at most; `pause` waits for so many microseconds.
+    public func redrive(
+        _ queue: QueueHandle, to target: QueueHandle? = nil, reason: String? = nil,
+        rate: Int? = nil, isDryRun: Bool = false, pause: (Int64) -> Void = { _ in }
+    ) throws(QueueError) -> Int {
+        var moved = 0
+        var after: UInt64 = 0
+        let step = min(1000, rate ?? 1000)
+        while true {
+            let from = after
+            let (result, sequence) = try commit { (transaction) throws(QueueError) in
+                try transaction.redrive(
+                    queue, to: target, reason: reason, after: from, limit: step, isDryRun: isDryRun)
+            }
+            if !isDryRun { try waitUntilDurable(sequence) }
+            moved += result.moved
+            if result.looked < step || result.last == after { return moved }
+            after = result.last
+            if let rate, rate > 0, !isDryRun {
+                pause(Int64(result.moved) * 1_000_000 / Int64(rate))
+            }
+        }
+    }
+}

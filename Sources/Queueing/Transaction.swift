@@ -1,0 +1,400 @@
+internal import Journal
+
+/// A queue of a store, found by its name once.
+public struct QueueHandle: Sendable, Hashable {
+    let number: UInt16
+}
+
+/// Commands that happen together or not at all. What they say is checked against the queues as they
+/// were before the transaction; what one of them adds, another of the same one does not see.
+public struct Transaction {
+    /// A step that was planned, and where its entry lies in the frame; nil when it is not written.
+    struct Step {
+        var operation: Operation
+        var entry: Frame.Entry?
+    }
+
+    /// Counts that go up when the transaction does happen.
+    enum Tally {
+        case published, delivered, redelivered, acknowledged, failed, leaseExpired, dead
+        case deduplicated, redriven
+    }
+
+    var queues = QueueSet()
+    var frame = Frame(capacity: 1 << 16)
+    var steps: [Step] = []
+    var tallies: [(queue: UInt16, tally: Tally, count: Int)] = []
+    /// Slots that a command of this transaction has already.
+    var touched: [UInt32] = []
+    private var added: [UInt16: Int] = [:]
+    private var newIDs: [IDHash: UInt64] = [:]
+    private var remembered: [KnownID] = []
+    private var registered: [UInt16] = []
+    private var scratch: [UInt8] = []
+    /// True when it holds entries that are not the queues'.
+    private(set) var hasForeign = false
+    var random: StoreRandom
+    /// Reads an entry of the log, for histories.
+    var read: (LogPosition) throws(JournalError) -> [UInt8]
+    /// Microseconds since 1970.
+    public internal(set) var now: Int64 = 0
+    /// The strictest of the queues that something was published to or acknowledged from.
+    private(set) var durability: Durability?
+    /// Bodies of new messages that are never written, by the offset of their position.
+    private(set) var newBodies: [UInt32: [UInt8]] = [:]
+    private var nextVolatile: UInt32 = 0
+    /// True when this process took leases for itself since the store was opened.
+    var hasOwnedLeases = false
+    /// True for a build that must fail the tests: receipts of older leases are taken, too.
+    var ignoresTokens = false
+
+    init(
+        random: StoreRandom, read: @escaping (LogPosition) throws(JournalError) -> [UInt8]
+    ) {
+        self.random = random
+        self.read = read
+    }
+
+    var milliseconds: Int64 { now / 1000 }
+    static let volatileSegment = QueueSet.volatileSegment
+
+    /// Finds a queue by its name.
+    public func queue(_ name: String) throws(QueueError) -> QueueHandle {
+        guard let number = queues.names[name] else {
+            throw QueueError(
+                .unknownQueue,
+                "there is no queue \"\(name)\"; declare it under `queues:` in pipeline.yaml")
+        }
+        return QueueHandle(number: number)
+    }
+
+    /// Adds an entry that is not the queues': it comes back at recovery, in order. `kind` is 64 or
+    /// above; what it says must be absolute, because recovery may give it over a newer state.
+    public mutating func add(kind: UInt8, _ bytes: [UInt8]) {
+        precondition(kind >= Operation.foreignKind, "kinds below 64 are the queues' own")
+        frame.add(kind: kind, bytes)
+        hasForeign = true
+    }
+
+    /// Adds an entry from a span.
+    public mutating func add(kind: UInt8, _ bytes: RawSpan) {
+        precondition(kind >= Operation.foreignKind, "kinds below 64 are the queues' own")
+        frame.add(kind: kind, bytes)
+        hasForeign = true
+    }
+
+    // MARK: - Publishing
+
+    /// Publishes a message. Throws when the queue is full, paused or does not take it.
+    @discardableResult
+    public mutating func publish(
+        _ message: borrowing NewMessage, to handle: QueueHandle
+    ) throws(QueueError) -> Published {
+        let queue = handle.number
+        let settings = queues.queues[Int(queue)].settings
+        let (number, first) = try admit(message, queue, settings)
+        if let first {
+            return Published(
+                isDuplicate: true, number: first, given: message.id, milliseconds: milliseconds)
+        }
+        let record = record(message, queue, settings, number)
+        write(message, record, settings)
+        tally(queue, .published)
+        return Published(number: number, given: message.id, milliseconds: milliseconds)
+    }
+
+    /// Publishes one message to several queues; its bytes are in the log once. Throws when one of
+    /// them does not take it; then none has it when the whole transaction throws.
+    @discardableResult
+    public mutating func publish(
+        _ message: borrowing NewMessage, to handles: [QueueHandle]
+    ) throws(QueueError) -> [Published] {
+        for handle in handles {
+            try check(message, queues.queues[Int(handle.number)].settings)
+            guard hasRoom(handle.number) || handles.count == 1 else { throw full(handle.number) }
+        }
+        var body: Frame.Entry?
+        var published: [Published] = []
+        for handle in handles {
+            let queue = handle.number
+            let settings = queues.queues[Int(queue)].settings
+            guard let shared = body, settings.durability != .memory else {
+                let count = steps.count
+                published.append(try publish(message, to: handle))
+                for step in steps[count...] where settings.durability != .memory {
+                    if case .record(let record) = step.operation, record.position.length == 0 {
+                        body = step.entry
+                    }
+                }
+                continue
+            }
+            let (number, first) = try admit(message, queue, settings)
+            if let first {
+                published.append(
+                    Published(
+                        isDuplicate: true, number: first, given: message.id,
+                        milliseconds: milliseconds))
+                continue
+            }
+            var record = record(message, queue, settings, number)
+            record.position = LogPosition(segment: 0, offset: shared.offset, length: shared.length)
+            register(queue)
+            plan(.record(record))
+            require(settings.durability)
+            tally(queue, .published)
+            published.append(
+                Published(number: number, given: message.id, milliseconds: milliseconds))
+        }
+        return published
+    }
+
+    /// Gives a message its number, or says which one it repeats.
+    private mutating func admit(
+        _ message: borrowing NewMessage, _ queue: UInt16, _ settings: QueueSettings
+    ) throws(QueueError) -> (number: UInt64, first: UInt64?) {
+        try check(message, settings)
+        if queues.queues[Int(queue)].isPublishPaused {
+            throw QueueError(
+                .paused, "publishing to \"\(settings.name)\" is paused; resume it first")
+        }
+        let number = queues.nextNumber
+        if let id = message.id, let window = settings.deduplicate {
+            let hash = IDHash(queue: queue, id: id)
+            if let first = newIDs[hash] ?? queues.known.number(of: hash, at: milliseconds) {
+                tally(queue, .deduplicated)
+                return (first, first)
+            }
+            try makeRoom(queue, settings)
+            newIDs[hash] = number
+            remembered.append(
+                KnownID(id: hash, until: milliseconds + window, number: number))
+        } else {
+            try makeRoom(queue, settings)
+        }
+        queues.nextNumber += 1
+        added[queue, default: 0] += 1
+        return (number, nil)
+    }
+
+    private func check(
+        _ message: borrowing NewMessage, _ settings: QueueSettings
+    ) throws(QueueError) {
+        guard message.priority <= 9 else {
+            throw QueueError(.misuse, "a priority is 0 to 9, not \(message.priority)")
+        }
+        var size = message.payload.count
+        for header in message.headers { size += header.name.utf8.count + header.value.utf8.count }
+        guard size <= settings.maxMessageSize, message.headers.count < 1 << 16 else {
+            throw QueueError(
+                .tooLarge,
+                "a message of \(size) bytes is larger than \"\(settings.name)\" allows "
+                    + "(max_message_size is \(settings.maxMessageSize) bytes)")
+        }
+        guard message.delay >= 0, message.ttl ?? 1 > 0, (message.id ?? "x") != "" else {
+            throw QueueError(
+                .misuse, "a delay must not be negative, a ttl above zero, an id not empty")
+        }
+    }
+
+    private func record(
+        _ message: borrowing NewMessage, _ queue: UInt16, _ settings: QueueSettings,
+        _ number: UInt64
+    ) -> Record {
+        var record = Record()
+        record.number = number
+        record.queue = queue
+        record.priority = message.priority
+        var due = milliseconds
+        if let at = message.at { due = at / 1000 + (at % 1000 > 0 ? 1 : 0) }
+        if message.delay > 0 { due = max(due, milliseconds) + message.delay }
+        due = min(due, Slot.latest)
+        if due > milliseconds {
+            record.state = .scheduled
+            record.time = due
+        } else {
+            record.state = .ready
+            record.time = max(milliseconds, queues.latestStamp)
+        }
+        if let ttl = [message.ttl, settings.messageTTL].compactMap({ $0 }).min() {
+            record.expiry = min(milliseconds + ttl, Slot.latest)
+        }
+        if let key = message.orderingKey { record.key = IDHash.key(queue: queue, key) }
+        return record
+    }
+
+    private mutating func write(
+        _ message: borrowing NewMessage, _ record: Record, _ settings: QueueSettings
+    ) {
+        let isVolatile = settings.durability == .memory
+        if !isVolatile { register(record.queue) }
+        scratch.removeAll(keepingCapacity: true)
+        scratch.put(record)
+        MessageBody.put(message, publishedAt: now, into: &scratch)
+        guard !isVolatile else {
+            var kept = record
+            kept.position = LogPosition(
+                segment: Self.volatileSegment, offset: nextVolatile,
+                length: UInt32(scratch.count + message.payload.count))
+            newBodies[nextVolatile] = scratch + message.payload
+            nextVolatile &+= 1
+            steps.append(Step(operation: .record(kept), entry: nil))
+            return
+        }
+        var bytes: [UInt8] = []
+        swap(&bytes, &scratch)
+        let entry = unsafe frame.add(
+            kind: Operation.Kind.message.rawValue, bytes.span.bytes, message.payload.span.bytes)
+        swap(&bytes, &scratch)
+        steps.append(Step(operation: .record(record), entry: entry))
+        require(settings.durability)
+    }
+
+    /// Refuses, or lets the oldest one go, when the queue is full.
+    private mutating func makeRoom(
+        _ queue: UInt16, _ settings: QueueSettings
+    ) throws(QueueError) {
+        let size = queues.queues[Int(queue)].counts.size + (added[queue] ?? 0)
+        guard size >= settings.maxSize else { return }
+        if settings.overflow == .dropOldest, let oldest = oldest(queue) {
+            added[queue, default: 0] -= 1
+            try bury(oldest, reason: "overflow", attempt: nil)
+            return
+        }
+        queues.queues[Int(queue)].totals.refused += 1
+        throw full(queue)
+    }
+
+    func full(_ queue: UInt16) -> QueueError {
+        let state = queues.queues[Int(queue)]
+        return QueueError(
+            .full,
+            "the queue \"\(state.settings.name)\" is full: it holds \(state.counts.size) of "
+                + "\(state.settings.maxSize) messages; receive some or raise max_size")
+    }
+
+    /// True when one more message fits.
+    func hasRoom(_ queue: UInt16) -> Bool {
+        let size = queues.queues[Int(queue)].counts.size + (added[queue] ?? 0)
+        return size < queues.queues[Int(queue)].settings.maxSize
+    }
+
+    /// Notes that the transaction adds a message.
+    mutating func grow(_ queue: UInt16) { added[queue, default: 0] += 1 }
+
+    private func oldest(_ queue: UInt16) -> UInt32? {
+        var oldest: UInt32?
+        for line in queues.queues[Int(queue)].lines {
+            line.forEach(queues.slots, queues.numbers, queue) { index in
+                if queues.slots[index].isTouched { return true }
+                if let known = oldest, queues.slots[known].number < queues.slots[index].number {
+                    return false
+                }
+                oldest = index
+                return false
+            }
+        }
+        return oldest
+    }
+
+    // MARK: - Building the frame
+
+    mutating func require(_ wanted: QueueDurability) {
+        guard let wanted = wanted.journal else { return }
+        switch (durability, wanted) {
+        case (.disk, _), (.within, .osCache): return
+        case (.within(let have), .within(let new)):
+            durability = .within(milliseconds: min(have, new))
+        default: durability = wanted
+        }
+    }
+
+    /// Lets the log know of a queue before it is used for the first time.
+    mutating func register(_ queue: UInt16) {
+        guard !queues.queues[Int(queue)].isRegistered, !registered.contains(queue) else { return }
+        let state = queues.queues[Int(queue)]
+        registered.append(queue)
+        plan(
+            .queue(
+                QueueRecord(
+                    queue: queue, isPublishPaused: state.isPublishPaused,
+                    isConsumePaused: state.isConsumePaused, name: state.settings.name)))
+    }
+
+    /// Plans an operation and writes its entry.
+    mutating func plan(_ operation: Operation, history: MessageHistory? = nil) {
+        scratch.removeAll(keepingCapacity: true)
+        let kind: Operation.Kind
+        switch operation {
+        case .record(let record):
+            kind = .record
+            scratch.put(record)
+        case .updates(let updates):
+            kind = .updates
+            for update in updates { scratch.put(update) }
+        case .removes(let numbers):
+            kind = .removes
+            for number in numbers { scratch.put(number) }
+        case .remembered(let ids):
+            kind = .remembered
+            for id in ids { scratch.put(id) }
+        case .queue(let queue):
+            kind = .queue
+            scratch.put(queue)
+        case .counter(let number):
+            kind = .counter
+            scratch.put(number)
+        case .moved(let numbers, _):
+            kind = .moved
+            scratch.put(UInt32(numbers.count))
+            for number in numbers { scratch.put(number) }
+        }
+        if let history { scratch += history.encoded() }
+        var bytes: [UInt8] = []
+        swap(&bytes, &scratch)
+        let entry = unsafe frame.add(kind: kind.rawValue, bytes.span.bytes)
+        swap(&bytes, &scratch)
+        steps.append(Step(operation: operation, entry: entry))
+    }
+
+    /// Plans a message whose entry is given as a whole.
+    mutating func planMessage(_ record: Record, _ bytes: [UInt8]) {
+        let entry = frame.add(kind: Operation.Kind.message.rawValue, bytes)
+        steps.append(Step(operation: .record(record), entry: entry))
+    }
+
+    mutating func tally(_ queue: UInt16, _ tally: Tally, _ count: Int = 1) {
+        if let last = tallies.indices.last, tallies[last].queue == queue,
+            tallies[last].tally == tally
+        {
+            tallies[last].count += count
+        } else {
+            tallies.append((queue, tally, count))
+        }
+    }
+
+    mutating func touch(_ index: UInt32) {
+        queues.slots[index].isTouched = true
+        touched.append(index)
+    }
+
+    /// Adds what is only known when all commands were given.
+    mutating func seal() {
+        if !remembered.isEmpty { plan(.remembered(remembered)) }
+    }
+
+    /// Forgets what was planned; the queues are as they were.
+    mutating func reset() {
+        for index in touched { queues.slots[index].isTouched = false }
+        touched.removeAll(keepingCapacity: true)
+        frame.removeAll()
+        steps.removeAll(keepingCapacity: true)
+        tallies.removeAll(keepingCapacity: true)
+        added.removeAll(keepingCapacity: true)
+        newIDs.removeAll(keepingCapacity: true)
+        remembered.removeAll(keepingCapacity: true)
+        registered.removeAll(keepingCapacity: true)
+        if !newBodies.isEmpty { newBodies = [:] }
+        hasForeign = false
+        durability = nil
+    }
+}
