@@ -146,7 +146,12 @@ import Testing
         let folder = folder()
         let terminal = try #require(
             PseudoTerminal(
-                Tool.binary, ["repl", folder.path, "--input", folder("in/videos.jsonl")],
+                "/bin/sh",
+                [
+                    "-c",
+                    "trap : INT; '\(Tool.binary)' repl '\(folder.path)' --input "
+                        + "'\(folder("in/videos.jsonl"))'; echo ended with $?",
+                ],
                 environment: [
                     "TERM": "xterm", "XDG_STATE_HOME": folder("state"), "LC_ALL": "C.UTF-8",
                 ]))
@@ -174,12 +179,12 @@ import Testing
         #expect(terminal.wait(for: "\"grün\" : string"), "the history brings lines back")
         #expect(terminal.wait(for: "shape> "))
         // A key that comes while the terminal changes its mode is lost; a person presses it again.
-        var status: Int32?
-        for _ in 0..<10 where status == nil {
+        var hasEnded = false
+        for _ in 0..<10 where !hasEnded {
             terminal.type("\u{4}")
-            status = terminal.waitForEnd(milliseconds: 1000)
+            hasEnded = terminal.wait(for: "ended with 0", milliseconds: 1000)
         }
-        #expect(status == 0)
+        #expect(hasEnded, "\(terminal.text)")
         #expect(folder.text("state/tidewheel/repl_history").contains("run"))
     }
 }

@@ -64,7 +64,7 @@ import Testing
             try process.run()
             if kills < 12 {
                 let deadline = Date().addingTimeInterval(
-                    Double.random(in: 0.01..<0.2, using: &random))
+                    Double.random(in: 0.01..<0.08, using: &random))
                 while process.isRunning, Date() < deadline { sched_yield() }
                 if process.isRunning {
                     kill(process.processIdentifier, SIGKILL)
@@ -94,6 +94,31 @@ import Testing
         #expect(kills > 0, "the test must kill something")
         #expect(Self.rows(folder, "shape") == shape, "\(random)")
         #expect(Self.rows(folder, "windows") == windows, "\(random)")
+    }
+
+    @Test(arguments: ["at_least_once", "at_most_once"])
+    func `weaker promises are kept, too`(delivery: String) throws {
+        var random = SeededRandom(seed: 9)
+        let folder = TemporaryFolder()
+        Self.fill(folder, &random)
+        folder.write("delivery: \(delivery)\n" + Self.pipeline, to: "pipeline.yaml")
+        let kills = try Self.runWithKills(folder, workers: 1, &random)
+        #expect(kills > 0, "the test must kill something")
+        var counts: [Int64: Int] = [:]
+        for row in folder.text("out/shape.jsonl").split(separator: "\n") {
+            let record = try Record(json: Array(row.utf8))
+            if case .integer(let index)? = record["i"] { counts[index, default: 0] += 1 }
+        }
+        if delivery == "at_least_once" {
+            #expect(counts.count == 24_000, "none is missing")
+        } else {
+            #expect(counts.values.allSatisfy { $0 == 1 }, "none comes twice")
+            let line = "{\"user\":\"u1\",\"at\":\"2025-01-01T00:05:00Z\",\"i\":99999}\n"
+            folder.write(line, to: "in/9.jsonl")
+            #expect(try Tool.run("run", folder.path, "--once").status == 0)
+            let rows = folder.text("out/shape.jsonl").split(separator: "\n")
+            #expect(rows.filter { $0.contains("99999") }.count == 1, "the stream goes on")
+        }
     }
 
     @Test func `a second run reads what was appended and writes nothing again`() throws {

@@ -22,6 +22,24 @@ final class StoreOpening: Sendable {
     private static func open(
         _ data: String, _ definition: Definition
     ) -> Result<PipelineStore, PipelineError> {
+        let pause = Channel<Void>(capacity: 1)
+        // A verb that looks into the store has it for a moment only.
+        for _ in 0..<patience {
+            let result = openOnce(data, definition)
+            guard case .failure(let error) = result, error.isOwned else {
+                return result.mapError { PipelineError(exitCode: 1, "error: \($0)") }
+            }
+            _ = pause.receive(milliseconds: 10)
+        }
+        return openOnce(data, definition).mapError { PipelineError(exitCode: 1, "error: \($0)") }
+    }
+
+    /// How often a store that another process has is tried again, every 10 ms.
+    private static let patience = 150
+
+    private static func openOnce(
+        _ data: String, _ definition: Definition
+    ) -> Result<PipelineStore, QueueError> {
         let settings = LogSettings(
             segmentSize: definition.segmentBytes,
             prewriteSize: min(1 << 20, definition.segmentBytes))
@@ -36,7 +54,7 @@ final class StoreOpening: Sendable {
             }
             return .success(store)
         } catch {
-            return .failure(PipelineError(exitCode: 1, "error: \(error)"))
+            return .failure(error)
         }
     }
 
@@ -47,5 +65,12 @@ final class StoreOpening: Sendable {
             throw PipelineError(exitCode: 1, "error: the store was not opened")
         }
         return try result.get()
+    }
+}
+
+extension QueueError {
+    /// True when another process has the store.
+    fileprivate var isOwned: Bool {
+        if case .journal(let error) = code { error.code == .owned } else { false }
     }
 }
