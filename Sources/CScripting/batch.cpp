@@ -275,6 +275,8 @@ static void visit_entries(Visitor &visitor) {
         origin.headers = originals + entry.headers_offset;
         origin.headers_length = entry.headers_length;
         origin.attempt = entry.attempt ? entry.attempt : 1;
+        origin.is_entry = true;
+        visitor.vm->root_text = nullptr;
         if (entry.problem_length)
             snprintf(problem, sizeof problem, "%.*s", int(entry.problem_length),
                      originals + entry.problem_offset);

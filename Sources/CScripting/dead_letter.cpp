@@ -122,10 +122,11 @@ void write_letter(tw_vm *vm, Text &out) {
     if (failure.findings) write_findings(failure, out);
     if (failure.traced && vm->trace.count) write_trace(vm->trace, out);
     // A record that a connector has made from other bytes, such as a row of CSV, goes along.
-    bool is_made = vm->batch && vm->batch->entry_count && vm->root_text && vm->root_length &&
+    bool is_made = vm->origin.is_entry && strcmp(failure.kind, "malformed") != 0 &&
+                   vm->root_text && vm->root_length &&
                    (vm->root_length != vm->origin.original_length ||
                     memcmp(vm->root_text, vm->origin.original, vm->root_length) != 0);
-    if (is_made && strcmp(failure.kind, "malformed") != 0) {
+    if (is_made) {
         name(out, "record");
         out.append(vm->root_text, vm->root_length);
     }

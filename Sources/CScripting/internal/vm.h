@@ -103,6 +103,7 @@ struct Origin {
     const char *id = nullptr, *headers = nullptr;
     size_t id_length = 0, headers_length = 0;
     uint32_t attempt = 1;
+    bool is_entry = false;  // a connector has made the text, perhaps of other bytes
 };
 
 constexpr int trace_limit = 32;
