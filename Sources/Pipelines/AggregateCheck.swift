@@ -39,8 +39,14 @@ extension Plan {
             }
             nothing = nil
             usable += 1
-            guard users.canMerge(place) else { break }
-            try compare(users, place, path, records, split: 1 + (round + usable) % 5, whole)
+            let split = 1 + (round + usable) % 5
+            guard users.canMerge(place) || users.canRetract(place) else { break }
+            if users.canMerge(place) {
+                try compare(users, place, path, records, split: split, whole)
+            }
+            if users.canRetract(place) {
+                try compareRetracted(users, place, path, records, split: split)
+            }
         }
         if let nothing { throw RuleError(nothing.message) }
         try checkMerge(users, place, path, window)
@@ -53,11 +59,36 @@ extension Plan {
         let kind: String
         switch window {
         case .session: kind = "session"
-        case .rolling, .rollingRows: kind = "rolling"
+        case .rolling, .rollingRows:
+            if users.canRetract(place) { return }
+            kind = "rolling"
         default: return
         }
         throw RuleError(
             "\(path):1: a \(kind) window needs the function \"merge\" of the aggregate")
+    }
+
+    /// Adding all records and taking the first ones back is adding the others.
+    private func compareRetracted(
+        _ users: LuaAggregates, _ place: Int, _ path: String, _ records: [[UInt8]], split: Int
+    ) throws(RuleError) {
+        let rest: Value
+        let taken: Value
+        do throws(UserAggregateError) {
+            rest = try result(users, place, Array(records[split...]))
+            var accumulator = try accumulate(users, place, records[...])
+            for record in records[..<split] {
+                accumulator = try users.retract(place, accumulator, record)
+            }
+            taken = try value(users, place, accumulator)
+        } catch {
+            throw RuleError("\(error.message) (taking back records that were added)")
+        }
+        if Self.isSame(rest, taken) { return }
+        throw RuleError(
+            "\(path):1: retract of the first \(split) records gives \(text(taken.json)), adding "
+                + "only the others gives \(text(rest.json)); the records: "
+                + records.map(text).joined(separator: " "))
     }
 
     private func compare(

@@ -81,6 +81,17 @@ final class LuaAggregates: UserAggregates {
         }
     }
 
+    /// The same with the record as an array.
+    func retract(
+        _ index: Int, _ accumulator: [UInt8], _ record: [UInt8]
+    ) throws(UserAggregateError) -> [UInt8] {
+        do throws(RuleFailure) {
+            return try caller.retract(index: first + index, accumulator, record)
+        } catch {
+            throw UserAggregateError(error)
+        }
+    }
+
     func retract(
         _ index: Int, _ accumulator: [UInt8], _ record: UnsafeRawBufferPointer
     ) throws(UserAggregateError) -> [UInt8] {

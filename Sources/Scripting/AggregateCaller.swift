@@ -41,6 +41,13 @@ public struct AggregateCaller {
         try call(.add, index, accumulator, record)
     }
 
+    /// Calls `retract` with a record's JSON text.
+    public func retract(
+        index: Int, _ accumulator: [UInt8], _ record: [UInt8]
+    ) throws(RuleFailure) -> [UInt8] {
+        try call(.retract, index, accumulator, record)
+    }
+
     private func call(
         _ operation: Operation, _ index: Int, _ accumulator: [UInt8], _ second: [UInt8]
     ) throws(RuleFailure) -> [UInt8] {

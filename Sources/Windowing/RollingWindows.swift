@@ -10,8 +10,20 @@ final class RollingWindows: SlidingLists {
     private var waiting = TimerHeap()
     /// Keys whose records may all be out of reach.
     private var idle = TimerHeap()
-    private let mergesUsers: Bool
+    private let usersMode: UserMode
+    /// Records that leave while another one is taken, for `retract`; nil at any other time.
+    private var leaving: [[UInt8]]?
     private static let isArmed: UInt64 = 1 << 63
+
+    /// How the records of a window become one accumulator in Lua.
+    private enum UserMode {
+        /// Each record has an accumulator of its own, and all are merged for each row.
+        case merge
+        /// Records are kept; one accumulator takes each in once, and out once.
+        case retract
+        /// Records are kept, and added again for each row.
+        case addAgain
+    }
 
     init(
         _ definition: AggregateDefinition, _ users: (any UserAggregates)?, range: Int64?,
@@ -19,8 +31,13 @@ final class RollingWindows: SlidingLists {
     ) {
         self.range = range
         limit = max(rows, 1)
-        mergesUsers = definition.computes.allSatisfy {
-            if case .user(let index) = $0.function { users?.canMerge(index) ?? false } else { true }
+        let indices = definition.computes.compactMap {
+            if case .user(let index) = $0.function { index } else { nil }
+        }
+        if indices.allSatisfy({ users?.canRetract($0) ?? false }) {
+            usersMode = .retract
+        } else {
+            usersMode = indices.allSatisfy { users?.canMerge($0) ?? false } ? .merge : .addAgain
         }
         super.init(definition, users, header: 4)
     }
@@ -42,9 +59,10 @@ final class RollingWindows: SlidingLists {
         accumulators.add(
             nodes.words(node), Columns(block, index), time: row.time, sequence: sequence)
         if users != nil {
-            if mergesUsers {
-                commitPrepared(nodes.words(node), window: row.time)
-            } else {
+            switch usersMode {
+            case .merge: commitPrepared(nodes.words(node), window: row.time)
+            case .retract: set(KeptRecord(text: block.record(row).array, sums: []), node)
+            case .addAgain:
                 let text = block.record(row).array
                 setUserValues(nodes.words(node), accumulators.userSteps.map { _ in text })
             }
@@ -101,6 +119,9 @@ final class RollingWindows: SlidingLists {
     private func take(_ waited: UInt32, into output: inout WindowOutput) {
         let key = nodes.key(waited)
         let time = nodes.time(waited)
+        let before = newest(key)
+        leaving = users != nil && usersMode == .retract ? [] : nil
+        let sums = leaving == nil || before == 0 ? [] : kept(before).sums
         if range == nil, let keep = definition.timeToLive {
             // As if the key had been forgotten in time, whatever the watermark was.
             while oldest(key) != 0, nodes.time(newest(key)) <= time - keep { drop(key) }
@@ -115,10 +136,17 @@ final class RollingWindows: SlidingLists {
         }
         words[KeyWord.number] &+= (1 << 32) &- 1
         arm(key)
-        writeRow(key, start: range.map { time - $0 } ?? nodes.time(oldest(key)), time, &output)
+        let gone = leaving
+        leaving = nil
+        let start = range.map { time - $0 } ?? nodes.time(oldest(key))
+        writeRow(key, start: start, time, &output) { () throws(UserAggregateError) in
+            guard let gone else { return try userSum(key) }
+            return try slide(waited, key, sums, without: gone)
+        }
     }
 
     private func drop(_ key: Int) {
+        if leaving != nil { leaving?.append(kept(oldest(key)).text) }
         removeOldest(key)
         keys.words(key)[KeyWord.number] &-= 1 << 32
     }
@@ -133,12 +161,13 @@ final class RollingWindows: SlidingLists {
     }
 
     private func writeRow(
-        _ key: Int, start: Int64, _ time: Int64, _ output: inout WindowOutput
+        _ key: Int, start: Int64, _ time: Int64, _ output: inout WindowOutput,
+        userSum: () throws(UserAggregateError) -> [[UInt8]]
     ) {
         let words = sum(key)
         if users != nil {
             do throws(UserAggregateError) {
-                setUserValues(words, try userSum(key))
+                setUserValues(words, try userSum())
             } catch {
                 done()
                 return fail(
@@ -156,7 +185,7 @@ final class RollingWindows: SlidingLists {
         var values: [[UInt8]] = []
         while node != 0 {
             let own = userValues(nodes.words(node))
-            values = try mergesUsers ? merged(values, own) : added(values, texts: own)
+            values = try usersMode == .merge ? merged(values, own) : added(values, texts: own)
             node = nodes.newer(node)
         }
         return values
@@ -177,6 +206,54 @@ final class RollingWindows: SlidingLists {
             values.append(next)
         }
         return values
+    }
+
+    // MARK: Taking records back
+
+    /// The accumulators of the window that ends with `node`, from those of the one before it, which
+    /// are kept with the records so that they are the same after a restart.
+    private func slide(
+        _ node: UInt32, _ key: Int, _ before: [[UInt8]], without gone: [[UInt8]]
+    ) throws(UserAggregateError) -> [[UInt8]] {
+        let own = kept(node)
+        var sums = oldest(key) == node ? [] : before
+        if sums.isEmpty {
+            // The first record, or an error has left nothing to go on with: all of them again.
+            var at = oldest(key)
+            while at != node {
+                sums = try added(sums, texts: [kept(at).text])
+                at = nodes.newer(at)
+            }
+        } else {
+            for text in gone { sums = try retracted(sums, text) }
+        }
+        sums = try added(sums, texts: [own.text])
+        set(KeptRecord(text: own.text, sums: sums), node)
+        noteChange(node)
+        return sums
+    }
+
+    private func retracted(
+        _ sums: [[UInt8]], _ text: [UInt8]
+    ) throws(UserAggregateError) -> [[UInt8]] {
+        guard let users else { return sums }
+        var values: [[UInt8]] = []
+        for (step, sum) in zip(accumulators.userSteps, sums) {
+            let place = Int(step.column)
+            let next = try text.withSlice { (bytes) throws(UserAggregateError) in
+                try unsafe users.retract(place, sum, bytes.raw)
+            }
+            values.append(next)
+        }
+        return values
+    }
+
+    private func kept(_ node: UInt32) -> KeptRecord {
+        KeptRecord(userValues(nodes.words(node)))
+    }
+
+    private func set(_ record: KeptRecord, _ node: UInt32) {
+        setUserValues(nodes.words(node), record.values(count: accumulators.userSteps.count))
     }
 
     // MARK: Keys that fall silent

@@ -64,4 +64,40 @@ import Testing
             "{}")
         #expect(outcome.letters.first?["reason"]?.text.contains("outside the years") == true)
     }
+
+    /// A letter asked for the text of a record that a batch before had held.
+    @Test func `a letter that belongs to no record has none`() throws {
+        var vm = try RuleVM(RuleVMOptions())
+        let script = RuleSet.File(
+            path: "rules/a.lua", bytes: Array("function process(r) error('no') end".utf8))
+        let stage = vm.addStage(
+            name: "a", schema: nil, script: script, native: nil, budgetNanoseconds: 1_000_000_000)
+        vm.connect(.source, toStage: stage)
+        vm.connect(.deadLetters, toSink: 0)
+        vm.setSinkCount(1)
+        try vm.load()
+        let output = OutputBuffer()
+        do {
+            let batch = Batch()
+            batch.bytes.append(contentsOf: "{\"v\":\"1\"}".utf8)
+            batch.originals.append(contentsOf: "1,too many".utf8)
+            batch.entries = [
+                Batch.Entry(
+                    text: 0..<9, original: 0..<1, problem: 0..<0, position: 0, line: 1,
+                    originalLength: 1),
+                Batch.Entry(
+                    text: 9..<9, original: 0..<1, problem: 2..<10, position: 2, line: 2,
+                    originalLength: 1),
+            ]
+            try vm.run(batch, into: [output])
+        }
+        vm.reject(
+            stage: stage, failure: RuleFailure(message: "no result"), original: Array("{}".utf8),
+            position: 1, into: [output], rows: [])
+        let letters = try output.withUnsafeBytes { Array($0) }.split(separator: 0x0A).map {
+            try Record(json: Array($0))
+        }
+        #expect(letters.map { $0["record"] != nil } == [true, false, false])
+        #expect(letters[1]["kind"]?.text == "malformed")
+    }
 }

@@ -25,7 +25,7 @@ struct StateHarness: ~Copyable {
             let stage = vm.addStage(
                 name: "stage\(index)", schema: nil,
                 script: RuleSet.File(path: "rules/\(index).lua", bytes: Array(rule.utf8)),
-                native: nil, budgetNanoseconds: RuleHarness.usualBudget)
+                native: nil, budgetNanoseconds: RuleHarness.usualBudget * 20)
             vm.connect(last, toStage: stage)
             last = .stage(stage, output: nil)
         }

@@ -195,8 +195,7 @@ import Testing
         #expect(harness.vm.totals.stateKeys == 1)
     }
 
-    @Test(.disabled(if: RuleHarness.isSanitized))
-    func `timers that set one another for ever are stopped`() throws {
+    @Test func `timers that set one another for ever are stopped`() throws {
         var harness = try StateHarness(
             [
                 """
