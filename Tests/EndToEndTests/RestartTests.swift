@@ -9,7 +9,7 @@ import Testing
         source: {file: {path: "in/*.jsonl"}}
         time: {field: at, out_of_orderness: 5s}
         key: user
-        commit: {every: 5ms, records: 500}
+        commit: {every: 15ms, records: 100000}
         stages:
           - {name: shape, transform: rules/shape.lua}
           - name: windows
@@ -35,7 +35,7 @@ import Testing
         var index = 0
         for file in 0..<3 {
             var text = ""
-            for _ in 0..<8000 {
+            for _ in 0..<20_000 {
                 let time =
                     1_735_689_600 + Double(index) / 100 + Double.random(in: 0..<4, using: &random)
                 let at = formatter.string(from: Date(timeIntervalSince1970: time))
@@ -64,7 +64,7 @@ import Testing
             try process.run()
             if kills < 12 {
                 let deadline = Date().addingTimeInterval(
-                    Double.random(in: 0.01..<0.08, using: &random))
+                    Double.random(in: 0.02..<0.12, using: &random))
                 while process.isRunning, Date() < deadline { sched_yield() }
                 if process.isRunning {
                     kill(process.processIdentifier, SIGKILL)
@@ -88,12 +88,13 @@ import Testing
         #expect(whole.status == 0, "\(whole.errors)")
         let shape = Self.rows(folder, "shape")
         let windows = Self.rows(folder, "windows")
-        #expect(shape.count > 24_000 && windows.count > 300)
+        #expect(shape.count > 60_000 && windows.count > 300)
         try FileManager.default.removeItem(atPath: folder("out"))
         let kills = try Self.runWithKills(folder, workers: workers, &random)
         #expect(kills > 0, "the test must kill something")
-        #expect(Self.rows(folder, "shape") == shape, "\(random)")
-        #expect(Self.rows(folder, "windows") == windows, "\(random)")
+        // Compared beforehand: nobody reads a list of so many rows.
+        let isSame = (Self.rows(folder, "shape") == shape, Self.rows(folder, "windows") == windows)
+        #expect(isSame.0 && isSame.1, "\(random), \(isSame)")
     }
 
     @Test(arguments: ["at_least_once", "at_most_once"])
@@ -110,14 +111,14 @@ import Testing
             if case .integer(let index)? = record["i"] { counts[index, default: 0] += 1 }
         }
         if delivery == "at_least_once" {
-            #expect(counts.count == 24_000, "none is missing")
+            #expect(counts.count == 60_000, "none is missing")
         } else {
             #expect(counts.values.allSatisfy { $0 == 1 }, "none comes twice")
             let line = "{\"user\":\"u1\",\"at\":\"2025-01-01T00:05:00Z\",\"i\":99999}\n"
             folder.write(line, to: "in/9.jsonl")
             #expect(try Tool.run("run", folder.path, "--once").status == 0)
             let rows = folder.text("out/shape.jsonl").split(separator: "\n")
-            #expect(rows.filter { $0.contains("99999") }.count == 1, "the stream goes on")
+            #expect(rows.filter { $0.contains("\"i\":99999,") }.count == 1, "the stream goes on")
         }
     }
 
@@ -131,7 +132,7 @@ import Testing
         }
         #expect(folder.text("s.json").contains("\"read\":0"))
         let before = Self.rows(folder, "shape")
-        #expect(before.count > 24_000)
+        #expect(before.count > 60_000)
         let line = "{\"user\":\"new\",\"at\":\"2025-01-01T00:05:00Z\",\"i\":-1}\n"
         folder.write(folder.text("in/2.jsonl") + line, to: "in/2.jsonl")
         folder.write(line, to: "in/3.jsonl")
