@@ -1,5 +1,5 @@
-/// A record that may have to be taken back, and the accumulators in Lua of the window that ends with
-/// it; none before its row was written, or when that has failed.
+/// A record that may have to be taken back, and the accumulators in Lua of the window that ends
+/// with it; none before its row was written, or when that has failed.
 ///
 /// It takes the place of the accumulators of a node: the first holds the record as well.
 struct KeptRecord {
