@@ -53,8 +53,11 @@ public struct Published: Sendable, Hashable {
 public struct Message: Sendable {
     /// Its number in the store.
     public var number: UInt64
-    /// Its id.
-    public var id: String
+    /// Its id: the one it was published with, or the one it was given.
+    public var id: String {
+        given ?? MessageID.text(number: number, milliseconds: publishedAt / 1000)
+    }
+    let given: String?
     /// The queue it stands in.
     public var queue: String
     /// The bytes as they were published.

@@ -14,6 +14,15 @@ struct MessageBody {
     static func put(_ message: borrowing NewMessage, publishedAt: Int64, into bytes: inout [UInt8])
     {
         bytes.put(publishedAt)
+        if message.id == nil, message.orderingKey == nil, message.correlation == nil,
+            message.headers.isEmpty
+        {
+            // Three texts that are not there, and no headers.
+            bytes.put(UInt64.max)
+            bytes.put(UInt64(UInt32.max))
+            bytes.removeLast(2)
+            return
+        }
         bytes.put(text: message.id)
         bytes.put(text: message.orderingKey)
         bytes.put(text: message.correlation)

@@ -52,6 +52,9 @@ struct Record: Hashable {
     var position = LogPosition(segment: 0, offset: 0, length: 0)
     var history: LogPosition?
 
+    /// True when its body is in memory alone.
+    var isVolatile: Bool { position.segment == QueueSet.volatileSegment }
+
     static let size = 72
 }
 

@@ -55,17 +55,20 @@ struct QueueSet {
             slots[index].number = record.number
             numbers.insert(record.number, index, slots)
         }
-        slots[index].queue = record.queue
-        slots[index].state = record.state
-        slots[index].priority = record.priority
-        slots[index].deaths = record.deaths
-        slots[index].isOwned = record.isOwned
-        slots[index].attempts = record.attempts
-        slots[index].time = record.time
-        slots[index].expiry = record.expiry
-        slots[index].position = record.position
-        slots[index].token = record.token
-        slots[index].started = record.started
+        // A copy is changed and put back: each look into the table costs its checks.
+        var slot = slots[index]
+        slot.queue = record.queue
+        slot.state = record.state
+        slot.priority = record.priority
+        slot.deaths = record.deaths
+        slot.isOwned = record.isOwned
+        slot.attempts = record.attempts
+        slot.time = record.time
+        slot.expiry = record.expiry
+        slot.position = record.position
+        slot.token = record.token
+        slot.started = record.started
+        slots[index] = slot
         use.add(record.position.segment, 1, Int(record.position.length))
         setHistory(index, record.history)
         if record.key != 0 || slots[index].hasKey {
@@ -78,13 +81,15 @@ struct QueueSet {
     private mutating func apply(_ update: Update) {
         guard let index = numbers.find(update.number, slots) else { return }
         detach(index, leavesKey: false)
-        slots[index].state = update.state
-        slots[index].attempts = update.attempts
-        slots[index].deaths = update.deaths
-        slots[index].isOwned = update.isOwned
-        slots[index].time = update.time
-        slots[index].token = update.token
-        slots[index].started = update.started
+        var slot = slots[index]
+        slot.state = update.state
+        slot.attempts = update.attempts
+        slot.deaths = update.deaths
+        slot.isOwned = update.isOwned
+        slot.time = update.time
+        slot.token = update.token
+        slot.started = update.started
+        slots[index] = slot
         attach(index)
     }
 
@@ -123,23 +128,22 @@ struct QueueSet {
     /// Puts a slot where its state says it stands.
     mutating func attach(_ index: UInt32) {
         if isRecovering { return }
-        let queue = Int(slots[index].queue)
-        guard let state = slots[index].state else { return }
-        queues[queue].counts[state] += 1
+        let slot = slots[index]
+        guard let state = slot.state else { return }
+        queues[Int(slot.queue)].counts[state] += 1
         if state == .ready { enterLine(index) }
         wheel.insert(index, &slots)
     }
 
     private mutating func enterLine(_ index: UInt32) {
-        if slots[index].hasKey, let key = keys[slots[index].number],
-            !groups.enter(key, slots[index].number)
-        {
+        let slot = slots[index]
+        if slot.hasKey, let key = keys[slot.number], !groups.enter(key, slot.number) {
             slots[index].isBlocked = true
             return
         }
-        let queue = Int(slots[index].queue)
-        let priority = Int(slots[index].priority)
-        if slots[index].attempts > 0 {
+        let queue = Int(slot.queue)
+        let priority = Int(slot.priority)
+        if slot.attempts > 0 {
             queues[queue].lines[priority].insertReturned(index, &slots)
         } else {
             queues[queue].lines[priority].append(index, &slots)
@@ -150,23 +154,24 @@ struct QueueSet {
     /// Takes a slot from where it stands. `leavesKey`: others of its ordering key may go on.
     private mutating func detach(_ index: UInt32, leavesKey: Bool) {
         if isRecovering { return }
-        guard let state = slots[index].state else { return }
-        let queue = Int(slots[index].queue)
+        let slot = slots[index]
+        guard let state = slot.state else { return }
+        let queue = Int(slot.queue)
         queues[queue].counts[state] -= 1
-        wheel.remove(index, &slots)
+        if slot.isTimed { wheel.remove(index, &slots) }
         if state == .ready {
-            if slots[index].isBlocked {
+            if slot.isBlocked {
                 slots[index].isBlocked = false
             } else {
-                let priority = Int(slots[index].priority)
+                let priority = Int(slot.priority)
                 queues[queue].lines[priority].remove(index, &slots, numbers)
                 if queues[queue].lines[priority].isEmpty {
                     queues[queue].occupied &= ~(1 << UInt16(priority))
                 }
             }
         }
-        guard leavesKey, slots[index].hasKey, let key = keys[slots[index].number] else { return }
-        let next = groups.leave(key, slots[index].number) { [slots, numbers] number in
+        guard leavesKey, slot.hasKey, let key = keys[slot.number] else { return }
+        let next = groups.leave(key, slot.number) { [slots, numbers] number in
             numbers.find(number, slots).map { slots[$0].isBlocked && keys[number] == key } ?? false
         }
         if let next, let other = numbers.find(next, slots) {

@@ -67,51 +67,62 @@ extension Store {
 
     /// Reads the messages that were taken. Throws when their bytes have changed.
     public func messages(of leases: [Lease]) throws(QueueError) -> [Message] {
-        let messages = try messages(leases.map(\.record))
-        var taken = messages
-        for (index, lease) in leases.enumerated() { taken[index].receipt = lease.receipt }
-        return taken
+        var messages = try messages(leases.map(\.record))
+        for index in messages.indices { messages[index].receipt = leases[index].receipt }
+        return messages
     }
 
     /// Reads messages as they stand in records.
     func messages(_ records: [Record]) throws(QueueError) -> [Message] {
-        var messages = [Message?](repeating: nil, count: records.count)
-        var names: [UInt16: String] = [:]
-        for record in records where names[record.queue] == nil {
-            names[record.queue] = name(of: record.queue)
-        }
-        var positions: [LogPosition] = []
-        var places: [Int] = []
-        for (index, record) in records.enumerated() {
-            if record.position.segment == QueueSet.volatileSegment {
-                let body = volatileBody(record.position)
-                messages[index] = unsafe Message(record, body.span.bytes, names[record.queue])
-            } else {
-                positions.append(record.position)
-                places.append(index)
-            }
-        }
-        try QueueError.wrap { () throws(JournalError) in
-            try journal.read(positions) { (index, bytes) throws(JournalError) in
-                let place = places[index]
-                messages[place] = Message(records[place], bytes, names[records[place].queue])
-            }
-        }
-        var found: [Message] = []
-        found.reserveCapacity(records.count)
-        for (index, record) in records.enumerated() {
-            guard var message = messages[index] else {
-                throw QueueError(.misuse, "the entry at \(record.position) is no message")
-            }
-            if let position = record.history {
-                let entry = try QueueError.wrap { () throws(JournalError) in
-                    try journal.read(position)
+        var messages: [Message] = []
+        messages.reserveCapacity(records.count)
+        var first = 0
+        while first < records.count {
+            // Those of one queue that lie in the same place are read together.
+            let (queue, isVolatile) = (records[first].queue, records[first].isVolatile)
+            var end = first + 1
+            while end < records.count, records[end].queue == queue,
+                records[end].isVolatile == isVolatile
+            { end += 1 }
+            let run = records[first..<end]
+            let name = name(of: queue)
+            if isVolatile {
+                for record in run {
+                    let body = volatileBody(record.position)
+                    guard let message = unsafe Message(record, body.span.bytes, name) else {
+                        throw QueueError(.misuse, "an entry of \"\(name)\" is no message")
+                    }
+                    messages.append(message)
                 }
-                message.history = unsafe MessageHistory(entry: entry.span.bytes)
+            } else {
+                try read(run, name, into: &messages)
             }
-            found.append(message)
+            first = end
         }
-        return found
+        for index in records.indices {
+            guard let position = records[index].history else { continue }
+            let entry = try QueueError.wrap { () throws(JournalError) in
+                try journal.read(position)
+            }
+            messages[index].history = unsafe MessageHistory(entry: entry.span.bytes)
+        }
+        return messages
+    }
+
+    private func read(
+        _ records: ArraySlice<Record>, _ name: String, into messages: inout [Message]
+    ) throws(QueueError) {
+        var isDamaged = false
+        try QueueError.wrap { () throws(JournalError) in
+            try journal.read(records.map(\.position)) { (index, bytes) throws(JournalError) in
+                if let message = Message(records[records.startIndex + index], bytes, name) {
+                    messages.append(message)
+                } else {
+                    isDamaged = true
+                }
+            }
+        }
+        if isDamaged { throw QueueError(.misuse, "an entry of \"\(name)\" is no message") }
     }
 
     private func volatileBody(_ position: LogPosition) -> [UInt8] {
@@ -129,13 +140,11 @@ extension Store {
 
 extension Message {
     /// A message from its record and its entry; nil when that is none.
-    init?(_ record: Record, _ entry: RawSpan, _ queue: String?) {
+    init?(_ record: Record, _ entry: RawSpan, _ queue: String) {
         guard let body = MessageBody(entry) else { return nil }
         number = record.number
-        id =
-            body.id
-            ?? MessageID.text(number: record.number, milliseconds: body.publishedAt / 1000)
-        self.queue = queue ?? ""
+        given = body.id
+        self.queue = queue
         payload = body.payload
         headers = body.headers
         correlation = body.correlation
