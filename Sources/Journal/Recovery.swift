@@ -105,8 +105,42 @@ struct RecoveryPlan {
         var buffer: [UInt8] = []
         for (index, number) in numbers.enumerated() {
             let isLast = index == numbers.count - 1
+            if !isLast, try skip(number, before: numbers[index + 1], layout, disk, store) {
+                continue
+            }
             try read(number, isLast: isLast, layout, disk, store, &buffer, replay)
         }
+    }
+
+    /// Goes over a segment that the snapshot covers as a whole, by its header alone: a start takes
+    /// as long as what is replayed, not as long as what is kept. `verify` reads such segments, and
+    /// whoever reads an entry checks it. False when it has to be read.
+    private mutating func skip<Place: Disk>(
+        _ number: UInt32, before next: UInt32, _ layout: StoreLayout, _ disk: Place,
+        _ store: StoreIdentity
+    ) throws(JournalError) -> Bool {
+        guard replayAfter > 0, let header = try Self.header(number, layout, disk, store),
+            let following = try Self.header(next, layout, disk, store),
+            following.firstSequence <= replayAfter + 1,
+            header.firstSequence == end.sequence + 1 || header.firstSequence <= covered + 1,
+            following.firstSequence > header.firstSequence
+        else { return false }
+        end = LogEnd(
+            segment: number, offset: SegmentHeader.size, sequence: following.firstSequence - 1)
+        return true
+    }
+
+    /// The header of a segment, when it is the one that belongs there.
+    private static func header<Place: Disk>(
+        _ number: UInt32, _ layout: StoreLayout, _ disk: Place, _ store: StoreIdentity
+    ) throws(JournalError) -> SegmentHeader? {
+        let bytes = try JournalError.wrap { () throws(DiskError) in
+            try disk.open(layout.segment(number), .read).bytes(at: 0, count: SegmentHeader.size)
+        }
+        guard case .header(let header) = SegmentHeader.read(bytes), header.number == number,
+            header.store == store
+        else { return nil }
+        return header
     }
 
     /// The first and the last transaction in the log, as far as it can be told without reading all
@@ -220,7 +254,9 @@ struct RecoveryPlan {
                 (try folder.beginning(of: sequence), try folder.blocks(sequence))
             }
             guard let found, let begin, begin >= reach.freed else { continue }
-            for block in found { try restore(unsafe block.span.bytes) }
+            for block in found.blocks {
+                try restore(unsafe found.bytes.span.bytes.extracting(block))
+            }
             return begin
         }
         guard reach.freed == 0 else {

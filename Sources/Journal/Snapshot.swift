@@ -129,19 +129,19 @@ struct SnapshotFolder<Place: Disk> {
         try disk.names(in: layout.snapshots).compactMap(StoreLayout.snapshotSequence).sorted()
     }
 
-    /// The blocks of a snapshot, or nil when any byte of it has changed.
-    func blocks(_ sequence: UInt64) throws(DiskError) -> [[UInt8]]? {
+    /// A snapshot's bytes and where its blocks lie in them; nil when any byte has changed.
+    func blocks(_ sequence: UInt64) throws(DiskError) -> (bytes: [UInt8], blocks: [Range<Int>])? {
         let bytes = try disk.contents(layout.snapshot(sequence))
-        return Self.blocks(bytes, store, sequence)
+        return Self.blocks(bytes, store, sequence).map { (bytes, $0) }
     }
 
     static func blocks(
         _ bytes: [UInt8], _ store: StoreIdentity, _ sequence: UInt64
-    ) -> [[UInt8]]? {
+    ) -> [Range<Int>]? {
         typealias Writer = SnapshotWriter<Place.Handle>
         let span = unsafe bytes.span.bytes
         guard beginning(bytes, store, sequence) != nil else { return nil }
-        var blocks: [[UInt8]] = []
+        var blocks: [Range<Int>] = []
         var offset = Writer.headerSize
         while offset + 8 <= span.byteCount {
             let length = span.number(UInt32.self, at: offset)
@@ -157,7 +157,7 @@ struct SnapshotFolder<Place: Disk> {
             guard start + Int(length) <= span.byteCount,
                 Checksum.of(span.extracting(start..<(start + Int(length)))) == checksum
             else { return nil }
-            blocks.append(Array(bytes[start..<(start + Int(length))]))
+            blocks.append(start..<(start + Int(length)))
             offset = start + Int(length)
         }
         return nil

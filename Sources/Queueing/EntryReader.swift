@@ -29,6 +29,21 @@ struct EntryReader: ~Escapable {
 
     mutating func fail() { isBroken = true }
 
+    /// Goes over `count` bytes at once; returns where they begin, nil when they are not there.
+    mutating func skip(_ count: Int) -> Int? {
+        guard count <= remaining else {
+            isBroken = true
+            return nil
+        }
+        defer { offset += count }
+        return offset
+    }
+
+    /// A number among bytes that were gone over.
+    func number<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Number.Type, at place: Int
+    ) -> Number { bytes.number(type, at: place) }
+
     mutating func text() -> String? {
         let length = integer(UInt32.self)
         if length == .max || isBroken { return nil }

@@ -46,6 +46,27 @@ struct NumberTable {
         Self.put(index, number, hash, &shards[shard].cells)
     }
 
+    /// Takes in the numbers of all slots, into tables that are large enough from the start. Only
+    /// while it is empty.
+    mutating func fill(_ slots: borrowing SlotTable) {
+        precondition(count == 0)
+        for index in 0..<slots.end where slots[index].state != nil {
+            shards[Int(Self.hash(slots[index].number) & UInt64(Self.shardCount - 1))].used += 1
+            count += 1
+        }
+        for shard in shards.indices where shards[shard].used > 0 {
+            var size = 8
+            while (shards[shard].used + 1) * 4 > size * 3 { size *= 2 }
+            shards[shard].cells = [UInt32](repeating: Slot.none, count: size)
+        }
+        for index in 0..<slots.end where slots[index].state != nil {
+            let number = slots[index].number
+            let hash = Self.hash(number)
+            let shard = Int(hash & UInt64(Self.shardCount - 1))
+            Self.put(index, number, hash, &shards[shard].cells)
+        }
+    }
+
     private static func put(
         _ index: UInt32, _ number: UInt64, _ hash: UInt64, _ cells: inout [UInt32]
     ) {

@@ -61,52 +61,51 @@ extension UInt64 {
 }
 
 extension EntryReader {
-    mutating func position() -> LogPosition {
-        let segment = integer(UInt32.self)
-        let offset = integer(UInt32.self)
-        return LogPosition(segment: segment, offset: offset, length: integer(UInt32.self))
+    private func position(at start: Int) -> LogPosition {
+        LogPosition(
+            segment: number(UInt32.self, at: start), offset: number(UInt32.self, at: start + 4),
+            length: number(UInt32.self, at: start + 8))
     }
 
-    mutating func state() -> MessageState {
-        if let state = MessageState(rawValue: integer(UInt8.self)) { return state }
+    private mutating func state(at start: Int) -> MessageState {
+        if let state = MessageState(rawValue: number(UInt8.self, at: start)) { return state }
         fail()
         return .ready
     }
 
     mutating func record() -> Record {
         var record = Record()
-        record.number = integer(UInt64.self)
-        record.queue = integer(UInt16.self)
-        record.state = state()
-        record.priority = min(integer(UInt8.self), 9)
-        let flags = integer(UInt8.self)
+        guard let start = skip(Record.size) else { return record }
+        record.number = number(UInt64.self, at: start)
+        record.queue = number(UInt16.self, at: start + 8)
+        record.state = state(at: start + 10)
+        record.priority = min(number(UInt8.self, at: start + 11), 9)
+        let flags = number(UInt8.self, at: start + 12)
         record.deaths = flags & 3
         record.isOwned = flags & 0x80 != 0
-        _ = integer(UInt8.self)
-        record.attempts = integer(UInt16.self)
-        record.time = integer(Int64.self)
-        record.expiry = integer(Int64.self)
-        record.token = integer(UInt32.self)
-        record.started = integer(UInt32.self)
-        record.key = integer(UInt64.self)
-        record.position = position()
-        let history = position()
+        record.attempts = number(UInt16.self, at: start + 14)
+        record.time = number(Int64.self, at: start + 16)
+        record.expiry = number(Int64.self, at: start + 24)
+        record.token = number(UInt32.self, at: start + 32)
+        record.started = number(UInt32.self, at: start + 36)
+        record.key = number(UInt64.self, at: start + 40)
+        record.position = position(at: start + 48)
+        let history = position(at: start + 60)
         record.history = history.segment == 0 && history.offset == 0 ? nil : history
         return record
     }
 
     mutating func update() -> Update {
-        let number = integer(UInt64.self)
-        let state = state()
-        let flags = integer(UInt8.self)
-        let attempts = integer(UInt16.self)
-        let time = integer(Int64.self)
-        var update = Update(number: number, state: state, attempts: attempts, time: time)
-        update.deaths = flags & 3
-        update.isOwned = flags & 0x80 != 0
-        update.token = integer(UInt32.self)
-        update.started = integer(UInt32.self)
-        return update
+        guard let start = skip(Update.size) else {
+            return Update(number: 0, state: .ready, attempts: 0, time: 0)
+        }
+        let flags = number(UInt8.self, at: start + 9)
+        return Update(
+            number: number(UInt64.self, at: start), state: state(at: start + 8),
+            attempts: number(UInt16.self, at: start + 10), deaths: flags & 3,
+            isOwned: flags & 0x80 != 0, time: number(Int64.self, at: start + 12),
+            token: number(UInt32.self, at: start + 20),
+            started: number(UInt32.self, at: start + 24))
     }
 
     mutating func known() -> KnownID {

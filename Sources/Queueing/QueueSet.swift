@@ -25,6 +25,9 @@ struct QueueSet {
     var latestStamp: Int64 = 0
     /// While the log is read: lines, timers and counts are made at its end.
     var isRecovering = false
+    /// While a snapshot is read, which tells of every message once: the table of numbers is made
+    /// when all of them are there.
+    var isRestoring = false
 
     /// Does what an operation of the log says.
     mutating func apply(_ operation: Operation) {
@@ -46,7 +49,10 @@ struct QueueSet {
         nextNumber = max(nextNumber, record.number + 1)
         if record.state == .ready { latestStamp = max(latestStamp, record.time) }
         let index: UInt32
-        if !isNew, let found = numbers.find(record.number, slots) {
+        if isRestoring {
+            index = slots.take()
+            slots[index].number = record.number
+        } else if !isNew, let found = numbers.find(record.number, slots) {
             index = found
             detach(index, leavesKey: slots[index].queue != record.queue)
             use.add(slots[index].segment, -1, -Int(slots[index].length))

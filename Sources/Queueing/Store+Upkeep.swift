@@ -17,9 +17,14 @@ extension Store {
         return sequence
     }
 
-    /// True when the log has grown so much since the last snapshot that it is time for another.
+    /// True when the log has grown so much since the last snapshot that it is time for another:
+    /// by `byteCount`, or twice what a snapshot takes, so that a deep queue is not written down
+    /// more often than it is filled.
     public func needsSnapshot(every byteCount: Int = 128 << 20) -> Bool {
-        journal.bytesSinceSnapshot >= byteCount
+        core.begin()
+        let size = core.transaction.queues.numbers.count * (Record.size + 5)
+        core.end()
+        return journal.bytesSinceSnapshot >= max(byteCount, byteCount > 0 ? 2 * size : 0)
     }
 
     /// Takes a snapshot when one is due, moves what little is left in old segments to the end of

@@ -33,6 +33,7 @@ public final class Store<Place: Disk>: Sendable {
         self.directory = directory
         self.clock = clock
         var queues = QueueSet()
+        loader.endRestoring()
         swap(&queues, &loader.queues)
         for settings in declared { _ = queues.declare(settings) }
         for settings in declared {

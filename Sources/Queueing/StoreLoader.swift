@@ -11,6 +11,7 @@ struct StoreLoader {
     init() {
         queues = QueueSet()
         queues.isRecovering = true
+        queues.isRestoring = true
     }
 
     mutating func restore(
@@ -39,9 +40,17 @@ struct StoreLoader {
     mutating func replay(
         _ frame: StoredFrame, _ foreign: (UInt8, RawSpan) throws(JournalError) -> Void
     ) throws(JournalError) {
+        endRestoring()
         try frame.forEachEntry { (kind, bytes, position) throws(JournalError) in
             try take(kind, bytes, position, bodyOffset: frame.bodyOffset, foreign)
         }
+    }
+
+    /// All of the snapshot was read, if there was one.
+    mutating func endRestoring() {
+        guard queues.isRestoring else { return }
+        queues.isRestoring = false
+        queues.numbers.fill(queues.slots)
     }
 
     private mutating func take(

@@ -48,6 +48,51 @@ import Testing
         }
     }
 
+    @Test func `a start reads what it replays, verify reads all`() throws {
+        let disk = FaultyDisk()
+        var random = SeededRandom(seed: 5)
+        let settings = LogSettings(segmentSize: 1024, prewriteSize: 0)
+        var log: OpenedLog<FaultyDisk>? = try OpenedLog(
+            "store", on: disk, settings: settings, random: &random, replay: { _ in })
+        func append(_ count: Int) throws {
+            for _ in 0..<count {
+                var frame = Frame()
+                frame.add(kind: 2, [UInt8](repeating: 7, count: 200))
+                _ = try log?.writer.append(frame)
+                try log?.writer.sync()
+            }
+        }
+        try append(20)
+        try log?.writer.snapshot { writer throws(JournalError) in
+            try writer.write(([1, 2, 3] as [UInt8]).span.bytes)
+        }
+        try append(10)
+        log = nil
+
+        func damage(_ name: String) throws -> FaultyDisk {
+            let copy = disk.afterProcessDeath()
+            var bytes = try #require(copy.bytes("store/journal/\(name)"))
+            bytes[SegmentHeader.size + FrameHeader.size + 20] ^= 1
+            copy.replace("store/journal/\(name)", with: bytes)
+            return copy
+        }
+        let covered = try damage("00000002.seg")
+        var restored = 0
+        var replayed: [UInt64] = []
+        _ = try OpenedLog(
+            "store", on: covered, settings: settings, random: &random,
+            restore: { restored += $0.byteCount }, replay: { replayed.append($0.sequence) })
+        #expect(restored == 3)
+        #expect(replayed == Array(21...30))
+        #expect(throws: JournalError.self) { try StoreTool.verify("store", on: covered) }
+
+        let needed = try damage("00000009.seg")
+        #expect(throws: JournalError.self) {
+            _ = try OpenedLog(
+                "store", on: needed, settings: settings, random: &random, replay: { _ in })
+        }
+    }
+
     @Test func `repair moves damaged bytes away and keeps all other frames`() throws {
         let disk = FaultyDisk()
         let offsets = try filled(disk, count: 5)
