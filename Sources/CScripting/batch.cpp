@@ -14,6 +14,7 @@ void deliver_letter(tw_vm *vm) {
     write_letter(vm, vm->letter);
     vm->counts.dead_letters++;
     count_name(vm->dead, vm->failure.stage, 1);
+    if (vm->tools.meter) meter_letter(vm);
     if (vm->letter_output.wires.empty() || vm->letter.failed) return;
     vm->letter.reserve(64);
     memset(vm->letter.bytes + vm->letter.length, 0, 64);

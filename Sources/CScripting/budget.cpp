@@ -17,13 +17,18 @@ namespace tidewheel {
 
 static constexpr int64_t tick_nanoseconds = 4'000'000;
 
-TW_BARE static int64_t thread_cpu() {
+TW_BARE int64_t thread_cpu() {
     timespec time;
     syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &time);
     return int64_t(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
 static void breach_hook(lua_State *L, lua_Debug *) { check_budget(L); }
+
+TW_BARE void arm_breach(tw_vm *vm) {
+    lua_sethook(
+        vm->L, breach_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
 
 // Runs on the VM's own thread, so it sees a consistent VM; lua_sethook is made for this.
 TW_BARE static void on_tick(int, siginfo_t *info, void *) {
@@ -37,9 +42,11 @@ TW_BARE static void on_tick(int, siginfo_t *info, void *) {
             budget.seen_at = now;
         } else if (!budget.breach && now - budget.seen_at >= budget.allowed - tick_nanoseconds) {
             budget.breach = int(Breach::time);
-            lua_sethook(
-                vm->L, breach_hook,
-                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+            arm_breach(vm);
+        }
+        if (budget.sampler && !budget.breach) {
+            budget.tick_due = 1;
+            lua_sethook(vm->L, budget.sampler, LUA_MASKCOUNT, 1);
         }
     }
     errno = saved;

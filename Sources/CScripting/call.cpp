@@ -245,6 +245,29 @@ static void note_error(tw_vm *vm, const Stage &stage, int status) {
     lua_settop(L, 1);
 }
 
+[[gnu::always_inline]] static inline int settle_call(tw_vm *vm, const Stage &stage, int status) {
+    vm->generation++;
+    if (status != LUA_OK) note_error(vm, stage, status);
+    // Copies take memory that Lua's collector does not see, so it is told when that has run out.
+    bool out_of_memory = status == LUA_ERRMEM || vm->budget.breach == int(Breach::memory);
+    end_call(vm);
+    if (out_of_memory) lua_gc(vm->L, LUA_GCCOLLECT);
+    if (vm->copies_lost) free_lost_copies(vm);
+    return status;
+}
+
+// Apart, so that a call that nobody looks at does no work for it.
+[[gnu::noinline]] static int run_with_tools(tw_vm *vm, const Call &call, const Stage &stage) {
+    if (vm->tools.counts_lines) arm_line_counts(vm);
+    bool measured = vm->tools.meter != nullptr;
+    if (measured) begin_measured(vm);
+    begin_call(vm, stage.budget);
+    int status = lua_pcall(vm->L, 1, 0, 1);
+    vm->budget.in_call = 0;
+    if (measured) end_measured(vm, call, status);
+    return settle_call(vm, stage, status);
+}
+
 int run_call(tw_vm *vm, Call &call) {
     lua_State *L = vm->L;
     const Stage &stage = vm->stages[call.stage];
@@ -256,19 +279,12 @@ int run_call(tw_vm *vm, Call &call) {
     lua_pushlightuserdata(L, &call);
     bool traced = vm->trace.active;
     if (traced) arm_trace(vm);
-    else if (vm->tools.counts_lines) arm_line_counts(vm);
+    else if (vm->tools.is_used) return run_with_tools(vm, call, stage);
     begin_call(vm, stage.budget);
     int status = lua_pcall(L, 1, 0, 1);
     vm->budget.in_call = 0;
     if (traced) disarm_trace(vm);
-    vm->generation++;
-    if (status != LUA_OK) note_error(vm, stage, status);
-    // Copies take memory that Lua's collector does not see, so it is told when that has run out.
-    bool out_of_memory = status == LUA_ERRMEM || vm->budget.breach == int(Breach::memory);
-    end_call(vm);
-    if (out_of_memory) lua_gc(L, LUA_GCCOLLECT);
-    if (vm->copies_lost) free_lost_copies(vm);
-    return status;
+    return settle_call(vm, stage, status);
 }
 
 }  // namespace tidewheel

@@ -15,7 +15,7 @@ void arm_line_counts(tw_vm *vm) { lua_sethook(vm->L, line_hook, LUA_MASKLINE, 0)
 
 }  // namespace tidewheel
 
-void tw_vm_count_lines(tw_vm *vm) { vm->tools.counts_lines = true; }
+void tw_vm_count_lines(tw_vm *vm) { vm->tools.is_used = vm->tools.counts_lines = true; }
 
 void tw_vm_each_line(const tw_vm *vm, tw_each_line each, void *context) {
     for (auto &[file, lines] : vm->tools.line_counts)

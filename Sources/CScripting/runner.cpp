@@ -115,11 +115,6 @@ static bool run_script(tw_vm *vm, uint32_t index, Node *record) {
 
 }  // namespace tidewheel
 
-struct tw_verdict {
-    int action = TW_PASS;
-    std::string text;
-};
-
 void tw_verdict_set(tw_verdict *verdict, int action, const char *text, size_t length) {
     verdict->action = action;
     verdict->text.assign(text ? text : "", length);

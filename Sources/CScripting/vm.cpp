@@ -117,6 +117,7 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
 
 void tw_vm_destroy(tw_vm *vm) {
     stop_timer(vm);
+    forget_meter(vm);
     if (vm->L) lua_close(vm->L);
     free_all_copies(vm);
     for (auto &[name, lookup] : vm->lookups) tw_lookup_release(lookup);

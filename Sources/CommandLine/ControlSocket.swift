@@ -14,7 +14,7 @@ enum ControlSocket {
         StoreVerbs(store, on: SystemDisk()).add(to: &verbs)
         addRules(run, to: &verbs)
         addLetters(run, to: &verbs)
-        addLooking(run, to: &verbs)
+        LookingVerbs(run).add(to: &verbs)
         do throws(ControlFailure) {
             return try ControlServer(directory: data, verbs: verbs)
         } catch {
@@ -79,37 +79,8 @@ enum ControlSocket {
         }
     }
 
-    private static func addLooking(_ run: PipelineRun, to verbs: inout VerbTable) {
-        verbs.add("tap") { (call) throws(ControlFailure) in
-            let limit = call.integer("count") ?? .max
-            let stage = try call.required("stage")
-            let point = tapPoint(call)
-            let tap = try wrap { () throws(PipelineError) in try run.beginTap(stage, point) }
-            defer { run.endTap(tap) }
-            var shown = 0
-            while shown < limit, !tap.isFinished, !call.output.isBroken {
-                if let row = tap.next(milliseconds: 100) {
-                    call.output.line(row)
-                    shown += 1
-                }
-                call.output.flush()
-            }
-        }
-        verbs.add("top") { (call) throws(ControlFailure) in
-            for line in run.activity { call.output.line(line) }
-        }
-    }
-
-    private static func tapPoint(_ call: ControlCall) -> TapPoint {
-        switch call.text("point") {
-        case "in": .input
-        case "dead": .dead
-        case nil, "out": .output(nil)
-        case .some(let name): .output(name)
-        }
-    }
-
-    private static func wrap<Result>(
+    /// An error of the pipeline as one of the verb.
+    static func wrap<Result>(
         _ body: () throws(PipelineError) -> Result
     ) throws(ControlFailure) -> Result {
         do throws(PipelineError) { return try body() } catch {

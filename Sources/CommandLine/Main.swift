@@ -10,7 +10,9 @@ struct RootCommand: ParsableCommand {
         subcommands: [
             RunCommand.self, NewCommand.self, LintCommand.self, TestCommand.self, ReplCommand.self,
             ReloadCommand.self, VersionsCommand.self, RollbackCommand.self, TapCommand.self,
-            TopCommand.self, LetterCommand.self, QueueCommand.self, StoreCommand.self,
+            TopCommand.self, ProfileCommand.self, ExplainCommand.self,
+            LineageCommand.self, LetterCommand.self, QueueCommand.self,
+            StoreCommand.self,
             TypesCommand.self, DocsCommand.self, BenchCommand.self,
         ])
 }

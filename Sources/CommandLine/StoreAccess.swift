@@ -87,10 +87,6 @@ struct VerbRunner {
         do throws(QueueError) { try store.close() } catch { throw ControlFailure(error) }
     }
 
-    private func described(_ message: String) -> String {
-        message.isEmpty || message.hasPrefix("error") ? message : "error: " + message
-    }
-
     /// `wait` is how long a verb that found nothing is tried again, in microseconds; between tries
     /// others can have the store.
     private func runHere(

@@ -138,6 +138,14 @@ public final class ControlOutput {
     /// Adds a JSON object as a line.
     public func line(_ record: Record) { line(record.json) }
 
+    /// True when the reader is gone, also while there is nothing to write.
+    public var isGone: Bool {
+        guard isFramed, !isBroken else { return isBroken }
+        var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+        guard unsafe poll(&entry, 1, 0) > 0 else { return false }
+        return entry.revents & Int16(POLLHUP | POLLERR) != 0
+    }
+
     /// Hands everything to the reader.
     public func flush() {
         var done = 0

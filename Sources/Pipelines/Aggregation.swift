@@ -15,6 +15,8 @@ final class Aggregation {
     private let stateLimit: Int
     private let definition: Definition
     private var batches = 0
+    /// Counts rows while somebody looks.
+    private var meter: CallMeter?
 
     /// Prepares the windows of a plan; `vm` runs what stands behind them.
     init(_ plan: Plan, _ vm: borrowing RuleVM) {
@@ -40,8 +42,9 @@ final class Aggregation {
     }
 
     /// Another VM runs the rules from here on.
-    func rebind(_ vm: borrowing RuleVM, isTapped: Bool) {
-        for stage in stages { stage.rebind(vm, definition, isTapped: isTapped) }
+    func rebind(_ vm: borrowing RuleVM, _ looking: LookingThread) {
+        meter = looking.meter
+        for stage in stages { stage.rebind(vm, definition, isTapped: looking.isTapped) }
     }
 
     /// True when there is nothing to do.
@@ -117,13 +120,16 @@ final class Aggregation {
     private func take(_ block: RowBlock, by stage: AggregationStage) {
         guard block.count > 0, !stage.isPrepared else { return }
         totals.taken[stage.name, default: 0] += block.count
+        meter?.noteRows(block.count, stage: stage.index)
         stage.windows.process(block, into: &stage.output)
     }
 
     private func deliver(
         _ stage: AggregationStage, vm: inout RuleVM, outputs: [OutputBuffer]
     ) throws(RuleError) {
-        totals.taken[stage.name, default: 0] += stage.takePreparedCount()
+        let prepared = stage.takePreparedCount()
+        totals.taken[stage.name, default: 0] += prepared
+        if prepared > 0 { meter?.noteRows(prepared, stage: stage.index) }
         let lateCount = stage.output.lateCount
         if lateCount > 0 {
             totals.late[stage.name, default: 0] += lateCount

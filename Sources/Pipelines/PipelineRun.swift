@@ -112,7 +112,7 @@ public final class PipelineRun: Sendable {
     /// The sources have no more records, which a stop does not mean.
     let hasEnded = Atomic<Bool>(false)
     /// Who looks at the pipeline.
-    let tapBoard = Locked<Tap?>(nil)
+    let looking = LookingBoard()
     private let reloaderBox = Locked<Reloader?>(nil)
     private let done = Channel<Void>(capacity: 1)
     let startedAt: UInt64
@@ -329,7 +329,7 @@ public final class PipelineRun: Sendable {
                 }
             }
             if store != nil { sinks.append(LetterSink()) }
-            if ring != nil { sinks.append(TapSink(tapBoard)) }
+            if ring != nil { sinks.append(TapSink(self)) }
         } catch {
             for sink in sinks { sink.abandon() }
             let failure = PipelineError(exitCode: 1, error.description)

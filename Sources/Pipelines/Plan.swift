@@ -137,19 +137,21 @@ public struct Plan: Sendable {
     }
 
     private func wire(_ vm: inout RuleVM, _ purpose: MachinePurpose) {
-        for (index, stage) in definition.stages.enumerated() {
-            vm.connect(wire(stage.from), toStage: index)
+        for (index, stage) in definition.stages.enumerated()
+        where !purpose.cuts.contains(index) {
+            vm.connect(RuleWire(stage.from), toStage: index)
         }
         for (index, sink) in definition.sinks.enumerated() {
-            vm.connect(wire(sink.from), toSink: index)
+            vm.connect(RuleWire(sink.from), toSink: index)
         }
         var sinkCount = definition.sinks.count
         if purpose.showsLetters {
             vm.connect(.deadLetters, toSink: sinkCount)
             sinkCount += 1
         }
-        if purpose.hasTapSlot {
-            if let tap = purpose.tap { vm.connect(wire(tap), toSink: sinkCount) }
+        if purpose.hasTapSlot { sinkCount += 1 }
+        for origin in purpose.shows {
+            vm.connect(RuleWire(origin), toSink: sinkCount)
             sinkCount += 1
         }
         if purpose.showsStages {
@@ -199,12 +201,15 @@ public struct Plan: Sendable {
                     field: $0.field, requirement: $0.requirement.rawValue, needsText: $0.needsText)
             }, needsRecord: isLateTaken || hook != nil, hook: hook)
     }
+}
 
-    private func wire(_ origin: Origin) -> RuleWire {
+extension RuleWire {
+    /// The same origin, as a VM knows it.
+    init(_ origin: Origin) {
         switch origin {
-        case .source: .source
-        case .deadLetters: .deadLetters
-        case .stage(let index, let output): .stage(index, output: output)
+        case .source: self = .source
+        case .deadLetters: self = .deadLetters
+        case .stage(let index, let output): self = .stage(index, output: output)
         }
     }
 }
@@ -217,10 +222,12 @@ struct MachinePurpose {
     var showsLetters = false
     /// What leaves each stage by its main output goes into a sink of its own behind those.
     var showsStages = false
+    /// Outputs that go into sinks of their own behind those.
+    var shows: [Origin] = []
+    /// Stages that get no records.
+    var cuts: Set<Int> = []
     /// There is one more sink behind those, for somebody who looks at the pipeline.
     var hasTapSlot = false
-    /// What it takes, when somebody does.
-    var tap: Origin?
     /// The version that rules are told; nil: their own.
     var ruleSet: String?
     /// A clock that stands, in milliseconds since 1970; nil: the real one.

@@ -42,6 +42,8 @@ private struct MarkingLoop {
     private var sequence: UInt64 = 0
     private var pacer: CommitPacer
     private var step = 0
+    /// What the workers have heard of those who look.
+    private var looking = 0
 
     init(run: PipelineRun, sources: SourceSet, scanner: Scanner?) {
         self.run = run
@@ -78,7 +80,9 @@ private struct MarkingLoop {
             }
             if outcome == .nothingYet {
                 run.pool.send(batch)
-                if pacer.pending > 0 || run.versions.step != step { sendMark() }
+                if pacer.pending > 0 || run.versions.step != step || run.looking.number != looking {
+                    sendMark()
+                }
                 continue
             }
             take(batch)
@@ -148,6 +152,7 @@ private struct MarkingLoop {
     private mutating func send(_ work: PipelineRun.Work) {
         var work = work
         step = run.versions.step
+        looking = run.looking.number
         work.step = step
         work.batch.sequence = sequence
         sequence += 1

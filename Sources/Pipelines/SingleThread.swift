@@ -94,9 +94,8 @@ private struct ReadingLoop {
         defer { run.refuseReplays() }
         while !run.stopRequested.load(ordering: .relaxed) {
             if let job = run.replays.tryReceive() { try replay(job, &worker) }
-            if worker.adopt(run.versions.step) {
-                aggregation.rebind(worker.vm, isTapped: run.isTapped)
-            }
+            let isOther = worker.adopt(run.versions.step)
+            if worker.look() || isOther { aggregation.rebind(worker.vm, worker.looking) }
             batch.removeAll()
             let outcome: SourceOutcome
             do {

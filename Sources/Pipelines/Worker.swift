@@ -17,6 +17,7 @@ struct Worker {
             while let item = work.receive() {
                 guard let outputs = run.outputPool.receive() else { break }
                 worker.adopt(item.step)
+                worker.look()
                 try worker.run(item, into: outputs)
                 var finished = PipelineRun.Finished(
                     batch: item.batch, outputs: outputs, watermark: item.watermark)
@@ -89,12 +90,14 @@ struct LoadedWorker: ~Copyable {
     private var counted = RuleCounts()
     private let changes = OutputBuffer()
     private var step = 0
+    private(set) var looking: LookingThread
 
     init(run: PipelineRun, index: Int, vm: consuming RuleVM, lookupVersion: Int) {
         self.run = run
         self.index = index
         self.vm = vm
         self.lookupVersion = lookupVersion
+        looking = LookingThread(run.looking, index: index)
     }
 
     /// Changes to the version of the rules that a step wants; between two batches only. True when
@@ -118,11 +121,17 @@ struct LoadedWorker: ~Copyable {
             return false
         }
         for (name, table) in run.lookups.current { next.setLookup(name, to: table) }
+        looking.leave(&vm)
         swap(&vm, &next)
         old.put(next, index)
         version.noteAdopted()
         return true
     }
+
+    /// Does what those want who look at the pipeline; between two batches only. True when that is
+    /// something else than before.
+    @discardableResult
+    mutating func look() -> Bool { looking.update(&vm, tapSink: run.tapSink) }
 
     /// Runs one batch through all stages; rows are appended to `outputs`.
     mutating func run(

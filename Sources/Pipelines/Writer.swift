@@ -54,6 +54,7 @@ struct Writer {
                 for part in parts { try delivery.write(part.outputs.sinks) }
                 if let windows {
                     windows.adopt(parts[0].step)
+                    windows.look()
                     try delivery.write(try windows.take(parts))
                 }
                 if var draft = parts[0].mark, let committer = run.committer {
@@ -87,9 +88,11 @@ final class WindowWriter {
     private let outputs: [OutputBuffer]
     private let changes = OutputBuffer()
     private var step = 0
+    private var looking: LookingThread
 
     init(_ run: PipelineRun) throws(ConnectorError) {
         self.run = run
+        looking = LookingThread(run.looking, index: run.workerCount)
         do throws(RuleError) {
             let log = run.log
             vm = try run.plan.makeVM(for: run.purpose) {
@@ -132,10 +135,16 @@ final class WindowWriter {
             return version.noteProblem(error.description)
         }
         for (name, table) in run.lookups.current { next.setLookup(name, to: table) }
+        looking.leave(&vm)
         swap(&vm, &next)
         old.put(next, run.workerCount)
-        aggregation.rebind(vm, isTapped: run.isTapped)
+        aggregation.rebind(vm, looking)
         version.noteAdopted()
+    }
+
+    /// Does what those want who look at the pipeline; between two batches only.
+    func look() {
+        if looking.update(&vm, tapSink: run.tapSink) { aggregation.rebind(vm, looking) }
     }
 
     /// Takes the parts of one batch; what came out waits in the result to be written.

@@ -5,7 +5,8 @@ import Testing
 @Suite struct HelpTests {
     static let commands = [
         "--help", "help run", "help lint", "help new", "help test", "help repl", "help types",
-        "help bench pipeline",
+        "help bench pipeline", "help tap", "help top", "help profile", "help explain",
+        "help lineage",
         "docs lua",
     ]
 

@@ -9,6 +9,9 @@ struct RuleHarness {
     var options = RuleVMOptions()
     var modules: [String: String] = [:]
     var budgetNanoseconds = Self.usualBudget
+    /// Measures the calls.
+    var meter: CallMeter?
+    var profiles = false
 
     /// Under a sanitizer everything takes many times longer.
     static let isSanitized = getenv("TIDEWHEEL_SANITIZER") != nil
@@ -60,6 +63,7 @@ struct RuleHarness {
         vm.connect(.deadLetters, toSink: 2)
         vm.setSinkCount(3)
         try vm.load()
+        if let meter { vm.measure(with: meter, profiles: profiles) }
         let batch = Batch()
         batch.bytes.append(contentsOf: bytes)
         batch.source = "source"

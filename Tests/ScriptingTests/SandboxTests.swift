@@ -3,7 +3,10 @@ import Scripting
 import Testing
 
 @Suite struct SandboxTests {
-    @Test(arguments: [
+    /// Who looks while a script misbehaves.
+    enum Looker: CaseIterable { case nobody, measuring, profiling }
+
+    static let endless = [
         "while true do end", "while true do pcall(function() while true do end end) end",
         "while true do xpcall(function() while true do end end, function() while true do end end) end",
         "local x <close> = setmetatable({}, {__close = function() while true do end end}); while true do end",
@@ -13,10 +16,16 @@ import Testing
         "table.move({}, 1, 1 << 40, 2)",
         "table.sort(setmetatable({3,2,1}, {}), function() while true do end end)",
         "error(setmetatable({}, {__tostring = function() while true do end end})); while true do end",
-    ])
-    func `no script outlives its budget, and the next record is processed`(attack: String) throws {
+    ]
+
+    @Test(arguments: endless, Looker.allCases)
+    func `no script outlives its budget, and the next record is processed`(
+        attack: String, looker: Looker
+    ) throws {
         var harness = RuleHarness("function process(r) if r.bad then \(attack) end end")
         harness.options.trace = false
+        harness.meter = looker == .nobody ? nil : CallMeter(stages: 1)
+        harness.profiles = looker == .profiling
         let outcome = try harness.run(#"{"bad":true}"#, #"{"bad":false}"#)
         #expect(outcome.rows == [#"{"bad":false}"#])
         #expect(outcome.letters.count == 1)

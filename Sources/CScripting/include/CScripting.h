@@ -378,6 +378,7 @@ int tw_vm_evaluate(
     tw_vm *vm, int32_t stage, const char *record, size_t record_length, const char *text,
     size_t length, tw_buffer *values, tw_buffer *changed, tw_failure *failure);
 
+#include "CScriptingMeter.h"
 // ---------------------------------------------------------------- the rule API
 
 // What a rule may call: the one table behind registration, `docs lua`, lint and the golden test.

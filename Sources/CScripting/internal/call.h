@@ -7,6 +7,11 @@
 #include "CScripting.h"
 #include "record.h"
 
+struct tw_verdict {
+    int action = TW_PASS;
+    std::string text;
+};
+
 namespace tidewheel {
 
 enum class Verdict : uint8_t { drop, route, reject };

@@ -1,8 +1,12 @@
-// What a VM keeps for tests and the REPL; a pipeline that runs has none of it.
+// What a VM keeps for tests, the REPL, and those who look at a pipeline; one that just runs has
+// none of it.
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "meter.h"
 
 struct lua_State;
 
@@ -23,8 +27,14 @@ struct Tools {
     int session = -2;          // LUA_NOREF; the globals of the REPL
     Evaluation *evaluation = nullptr;
     bool keeps_trace = false;  // show the values at each line also of calls that succeed
+    bool is_used = false;      // calls take the way past the tools below
     bool counts_lines = false;
     std::map<std::string, std::map<int, uint64_t>> line_counts;  // by file and line
+    tw_meter *meter = nullptr;
+    bool profiles = false;
+    int64_t call_started = 0;  // in CPU nanoseconds of this thread
+    std::vector<std::unique_ptr<CountedStage>> counted;
+    int32_t tap_sink = -1;
 };
 
 // evaluate.cpp

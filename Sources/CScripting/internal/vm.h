@@ -50,6 +50,8 @@ struct Budget {
     int64_t allowed = 0;                  // nanoseconds
     bool place_known = false;
     char place[160] = "";                 // "rules/x.lua:3" where the call was stopped
+    lua_Hook volatile sampler = nullptr;  // what a tick arms while a call is measured
+    volatile sig_atomic_t tick_due = 0;   // it is armed for one sample
 };
 
 struct Wire {
@@ -229,6 +231,8 @@ bool start_timer(tw_vm *vm);
 void stop_timer(tw_vm *vm);
 void begin_call(tw_vm *vm, int64_t budget);
 void end_call(tw_vm *vm);
+void arm_breach(tw_vm *vm);
+int64_t thread_cpu();  // nanoseconds of the calling thread
 [[noreturn]] void raise_breach(lua_State *L);
 [[noreturn]] void raise_memory(lua_State *L);
 

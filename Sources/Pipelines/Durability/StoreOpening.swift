@@ -19,7 +19,8 @@ final class StoreOpening: Sendable {
         return opening
     }
 
-    private static func open(
+    /// Opens a store, or makes one, and waits for another process that is about to let it go.
+    static func open(
         _ data: String, _ definition: Definition
     ) -> Result<PipelineStore, PipelineError> {
         let pause = Channel<Void>(capacity: 1)

@@ -14,7 +14,7 @@ public enum TapPoint: Sendable, Hashable {
 }
 
 /// Rows that pass a point of the running pipeline, for one who looks. Costs nothing while nobody
-/// does: the rules are loaded once more with the point connected, and take over for as long.
+/// does: one more wire in the VMs that run the rules, for as long.
 public final class Tap: Sendable {
     private struct Counts {
         var seen = 0
@@ -23,12 +23,18 @@ public final class Tap: Sendable {
 
     private let rows = Channel<[UInt8]>(capacity: 1024)
     private let counts = Locked(Counts())
-    private let stageName: String?
+    private let isFull = Atomic<Bool>(false)
+    /// Where rows would have been counted as dropped, since nobody else takes them.
+    private let dropReason: String?
 
-    init(deadOf stage: String?) { stageName = stage }
+    init(dropReason: String?) { self.dropReason = dropReason }
 
     /// The next row; nil when none came within the time, or the tap has ended.
-    public func next(milliseconds: Int) -> [UInt8]? { rows.receive(milliseconds: milliseconds) }
+    public func next(milliseconds: Int) -> [UInt8]? {
+        let row = rows.receive(milliseconds: milliseconds)
+        isFull.store(false, ordering: .relaxed)
+        return row
+    }
 
     /// True when there will be no more rows.
     public var isFinished: Bool { rows.isFinished }
@@ -36,19 +42,31 @@ public final class Tap: Sendable {
     /// Rows that have passed, and those of them that could be taken.
     public var progress: (seen: Int, taken: Int) { counts.withLock { ($0.seen, $0.taken) } }
 
-    /// Called by the thread that writes rows, which never waits here.
-    func offer(_ given: UnsafeRawBufferPointer) {
-        for row in unsafe lines(of: given) {
-            if let stageName {
-                guard let letter = try? Record(json: row), letter["stage"]?.text == stageName
-                else { continue }
-            }
-            let isTaken = rows.trySend(row)
-            counts.withLock {
-                $0.seen += 1
-                $0.taken += isTaken ? 1 : 0
+    /// Called by the thread that writes rows, which never waits here, and does not copy what there
+    /// is no room for.
+    func offer(_ given: UnsafeRawBufferPointer, count: Int) {
+        var taken = 0
+        if !isFull.load(ordering: .relaxed) {
+            for row in unsafe lines(of: given) {
+                guard rows.trySend(row) else {
+                    isFull.store(true, ordering: .relaxed)
+                    break
+                }
+                taken += 1
             }
         }
+        counts.withLock {
+            $0.seen += count
+            $0.taken += taken
+        }
+    }
+
+    /// What these rows would have been counted as.
+    func drops(_ count: Int) -> RuleCounts? {
+        guard let dropReason else { return nil }
+        var counts = RuleCounts()
+        counts.dropped[dropReason] = count
+        return counts
     }
 
     func finish() { rows.close() }
@@ -56,99 +74,80 @@ public final class Tap: Sendable {
 
 /// The sink behind the point that is looked at, if there is one.
 final class TapSink: Sink {
-    private let board: Locked<Tap?>
+    private let run: PipelineRun
 
-    init(_ board: Locked<Tap?>) { self.board = board }
+    init(_ run: PipelineRun) { self.run = run }
 
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
-        guard let tap = board.withLock({ $0 }) else { return }
-        unsafe tap.offer(rows)
+        guard let tap = run.looking.tap else { return }
+        unsafe tap.offer(rows, count: count)
+        if let drops = tap.drops(count) { run.shared.withLock { $0.counts.add(drops) } }
     }
 
     func flush() throws(ConnectorError) {}
-    func finish() throws(ConnectorError) { board.withLock { $0 }?.finish() }
-    func abandon() { board.withLock { $0 }?.finish() }
+    func finish() throws(ConnectorError) { run.looking.tap?.finish() }
+    func abandon() { run.looking.tap?.finish() }
 }
 
 extension PipelineRun {
-    /// True while somebody looks.
-    var isTapped: Bool { tapBoard.withLock { $0 != nil } }
+    /// The sink behind all others, where a tap is.
+    var tapSink: Int { plan.definition.sinks.count + (opening == nil ? 0 : 1) }
+
+    /// The index of a stage by its name; throws when there is none.
+    func index(ofStage name: String) throws(PipelineError) -> Int {
+        let stages = plan.definition.stages
+        if let index = stages.firstIndex(where: { $0.name == name }) { return index }
+        let hint = suggestion(for: name, among: stages.map(\.name))
+        throw PipelineError(exitCode: 1, "there is no stage \"\(name)\"\(hint)")
+    }
 
     /// Begins to look at a point of a stage; `endTap` ends it. Throws when there is no such stage,
     /// and while somebody else looks. Any thread but those of the run.
     public func beginTap(_ stage: String, _ point: TapPoint) throws(PipelineError) -> Tap {
-        let stages = plan.definition.stages
-        guard let index = stages.firstIndex(where: { $0.name == stage }) else {
-            let hint = suggestion(for: stage, among: stages.map(\.name))
-            throw PipelineError(exitCode: 1, "there is no stage \"\(stage)\"\(hint)")
-        }
+        let index = try index(ofStage: stage)
         guard ring != nil else {
             throw PipelineError(
                 exitCode: 1, "a run with --once is over too soon to be looked at; leave it out")
         }
         let origin: Origin
         switch point {
-        case .input: origin = stages[index].from
+        case .input: origin = plan.definition.stages[index].from
         case .output(let name): origin = .stage(index, output: name)
         case .dead: origin = .deadLetters
         }
-        let tap = Tap(deadOf: point == .dead ? stage : nil)
-        let isFree = tapBoard.withLock { board in
-            guard board == nil else { return false }
-            board = tap
+        let tap = Tap(dropReason: dropReason(of: origin))
+        let isFree = looking.change { wishes in
+            guard wishes.tap == nil else { return false }
+            wishes.tap = tap
+            wishes.tapped = origin
             return true
         }
         guard isFree else {
-            throw PipelineError(exitCode: 1, "somebody else is looking at this pipeline already")
-        }
-        do throws(RuleError) {
-            var purpose = purpose
-            purpose.tap = origin
-            try swapIn(purpose)
-        } catch {
-            tapBoard.withLock { $0 = nil }
-            throw PipelineError(exitCode: 1, "error: \(error)")
+            throw PipelineError(
+                exitCode: 1,
+                "somebody else has a tap on this pipeline already; one at a time, try again later")
         }
         return tap
     }
 
     /// Ends the looking.
     public func endTap(_ tap: Tap) {
-        swapBack()
-        tapBoard.withLock { $0 = nil }
+        looking.change { wishes in
+            wishes.tap = nil
+            wishes.tapped = nil
+        }
         tap.finish()
     }
 
-    /// Runs the active rules in VMs that are made for something more.
-    func swapIn(_ purpose: MachinePurpose) throws(RuleError) {
-        let active = versions.wanted
-        var boxes: [MachineBox] = []
-        for _ in 0..<versions.threads {
-            let log = log
-            var vm = try active.plan.makeVM(for: purpose) { log.write(stage: $0, $1) }
-            for (name, table) in lookups.current { vm.setLookup(name, to: table) }
-            try vm.load()
-            boxes.append(MachineBox(vm))
-        }
-        let version = LoadedVersion(
-            active.plan, boxes, stateVersions: active.stateVersions, standsFor: active)
-        versions.want(version)
-        wait(for: version)
-    }
-
-    /// Goes back to the VMs of before, unless another version has taken over meanwhile.
-    func swapBack() {
-        guard let original = versions.wanted.original else { return }
-        original.reset()
-        versions.want(original)
-        wait(for: original)
-        versions.prune(keeping: [original])
-    }
-
-    private func wait(for version: LoadedVersion) {
-        let pause = Channel<Void>(capacity: 1)
-        while !version.isAdopted, !isOver, version.adoptionProblem == nil {
-            _ = pause.receive(milliseconds: 1)
-        }
+    /// As what rows are counted that leave by an output to which nothing is connected.
+    private func dropReason(of origin: Origin) -> String? {
+        guard case .stage(let index, let output) = origin,
+            !plan.definition.stages.contains(where: { $0.from == origin }),
+            !plan.definition.sinks.contains(where: { $0.from == origin })
+        else { return nil }
+        let stage = plan.definition.stages[index]
+        // Nobody counts the rows of windows that nobody takes.
+        if case .aggregate = stage.work { return nil }
+        return "no sink for \(stage.name)" + (output.map { ".\($0)" } ?? "")
     }
 }

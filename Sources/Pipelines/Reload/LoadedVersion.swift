@@ -12,14 +12,7 @@ final class LoadedVersion: Sendable {
     private let failures = Atomic<Int>(0)
     private let problem = Locked<String?>(nil)
 
-    /// The version whose rules these are, when they only run in other VMs for a while.
-    let original: LoadedVersion?
-
-    init(
-        _ plan: Plan, _ machines: [MachineBox], stateVersions: [Int],
-        standsFor original: LoadedVersion? = nil
-    ) {
-        self.original = original
+    init(_ plan: Plan, _ machines: [MachineBox], stateVersions: [Int]) {
         self.plan = plan
         self.machines = machines
         layouts = Locked(stateVersions)

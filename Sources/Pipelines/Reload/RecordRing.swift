@@ -102,17 +102,9 @@ extension RecordRing.Chunk {
             }
             return
         }
-        for var entry in entries {
+        for entry in entries {
             begin()
-            batch.bytes.append(contentsOf: bytes[entry.text])
-            batch.originals.append(contentsOf: originals[entry.original])
-            let length = entry.original.count
-            batch.originals.append(contentsOf: originals[entry.problem])
-            entry.problem =
-                entry.problem.isEmpty ? 0..<0 : length..<(length + entry.problem.count)
-            entry.text = 0..<entry.text.count
-            entry.original = 0..<length
-            batch.entries.append(entry)
+            batch.add(entry, bytes: bytes, originals: originals)
             body(batch)
         }
     }

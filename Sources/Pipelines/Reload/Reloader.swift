@@ -102,8 +102,6 @@ final class Reloader: Sendable {
         with plan: Plan, _ request: ReloadRequest, _ started: UInt64
     ) throws(Refusal) -> ReloadOutcome {
         let name = plan.ruleSet.version
-        // Who looks at the pipeline through other VMs sees no more of it.
-        run.swapBack()
         let active = run.versions.wanted
         guard name != active.name else {
             return ReloadOutcome(result: .unchanged, version: name)

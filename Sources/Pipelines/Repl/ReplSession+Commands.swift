@@ -16,7 +16,7 @@ extension ReplSession {
         ("time", "", "the CPU time of the last run, and its hottest line"),
         ("lookup", "NAME KEY", "a row of a lookup table"),
         ("state", "", "the keyed state of the stage"),
-        ("lineage", "", "the way of the record through the runs so far"),
+        ("lineage", "[NAME]", "the way of the record; of a stage or field: who uses it"),
         ("reload", "", "read pipeline.yaml and the lookups again"),
         ("save", "NAME", "add the last run to the rule's tests"),
         ("help", "", "this list"),
@@ -40,7 +40,7 @@ extension ReplSession {
         case "time": return time()
         case "lookup": return lookup(argument)
         case "state": return showState()
-        case "lineage": return way.isEmpty ? ["no run since the record was loaded"] : way
+        case "lineage": return lineage(argument)
         case "reload": return reload()
         case "save": return save(argument)
         case "help": return help()
