@@ -65,7 +65,8 @@ std::vector<std::string_view> ChunkReader::constants() {
 }
 
 void ChunkReader::function(bool is_main) {
-    constexpr unsigned get_global = 11, set_global = 15;  // OP_GETTABUP, OP_SETTABUP
+    // OP_GETTABUP, OP_SETTABUP, OP_VARARGPREP
+    constexpr unsigned get_global = 11, set_global = 15, prepare_varargs = 81;
     string();
     int line = int(number());
     number();
@@ -98,11 +99,12 @@ void ChunkReader::function(bool is_main) {
         line += deltas[pc];
         for (auto &[where, place] : absolute)
             if (deltas[pc] == -128 && where == pc) line = place;
-        if (lines && line > 0) lines->insert(line);
-        if (!each) continue;
         uint32_t instruction;
         memcpy(&instruction, code + pc * 4, 4);
         unsigned operation = instruction & 0x7F;
+        // The preparation of `...` is of no line that anybody wrote, and no hook is called for it.
+        if (lines && line > 0 && operation != prepare_varargs) lines->insert(line);
+        if (!each) continue;
         bool is_get = operation == get_global;
         if (!is_get && operation != set_global) continue;
         unsigned a = instruction >> 7 & 0xFF, b = instruction >> 16 & 0xFF;

@@ -65,6 +65,14 @@ int64_t tw_vm_state_version(const tw_vm *vm, int32_t stage) {
     return vm->stages[size_t(stage)].state_version;
 }
 
+bool tw_vm_has_migrate(const tw_vm *vm, int32_t stage) {
+    return vm->stages[size_t(stage)].migrate != LUA_NOREF;
+}
+
+bool tw_vm_has_state(const tw_vm *vm, int32_t stage) {
+    return !vm->state.partitions(uint32_t(stage)).empty();
+}
+
 tw_status tw_vm_migrate(tw_vm *vm, int32_t stage, int64_t old_version) {
     const Stage &rule = vm->stages[size_t(stage)];
     if (rule.migrate == LUA_NOREF) return tw_status{};

@@ -27,6 +27,7 @@ enum ControlSocket {
     private static func addRules(_ run: PipelineRun, to verbs: inout VerbTable) {
         verbs.add("reload") { (call) throws(ControlFailure) in
             var request = ReloadRequest()
+            request.user = call.caller.map { userName(of: $0) }
             request.force = call.flag("force")
             request.shadow = call.integer("shadow")
             if case .number(let share)? = call.arguments["max_difference"] {
@@ -35,7 +36,10 @@ enum ControlSocket {
             try answer(run.reload(request), call)
         }
         verbs.add("rollback") { (call) throws(ControlFailure) in
-            try answer(run.rollBack(to: call.required("version")), call)
+            var request = ReloadRequest()
+            request.user = call.caller.map { userName(of: $0) }
+            request.force = call.flag("force")
+            try answer(run.rollBack(to: call.required("version"), request), call)
         }
         verbs.add("versions") { (call) throws(ControlFailure) in
             for row in run.versionRows { call.output.line(Array(row.json.utf8)) }
@@ -54,6 +58,13 @@ enum ControlSocket {
             Field("version", .string(outcome.version)),
             Field("milliseconds", .number((outcome.milliseconds * 10).rounded() / 10)),
         ]
+        if outcome.result == .active {
+            let pause = (outcome.pauseMilliseconds * 1000).rounded() / 1000
+            fields.append(Field("longest_pause_milliseconds", .number(pause)))
+        }
+        if let tests = outcome.tests {
+            fields.append(Field("tests", .string("\(tests.passed) of \(tests.total) passed")))
+        }
         if let shadow = outcome.shadow { fields.append(Field("shadow", .string(shadow.text))) }
         call.output.line(Record(fields))
     }

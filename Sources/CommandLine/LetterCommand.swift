@@ -55,7 +55,7 @@ struct DeadLetterVerb {
     init(_ options: StoreOptions) { self.options = options }
 
     func list(_ ids: [String]) throws {
-        try ask("dlq.list", Self.ids(ids)) { run, output in
+        try ask("dlq.list", Self.ids(ids), onlyLooks: true) { run, output in
             for letter in try run.deadLetters?.find(ids) ?? [] { output.line(letter.record) }
         }
     }
@@ -69,10 +69,24 @@ struct DeadLetterVerb {
 
     func replay(_ ids: [String], dryRun: Bool) throws {
         let fields = Self.ids(ids) + flag("dry_run", dryRun)
-        try ask("dlq.replay", fields, changesRules: !dryRun) { run, output in
+        let show = dryRun ? showDryRun : nil
+        try ask("dlq.replay", fields, changesRules: !dryRun, onlyLooks: dryRun, show: show) {
+            run, output in
             let letters = try run.deadLetters?.find(ids) ?? []
             let result = dryRun ? try run.tryReplay(letters) : try run.replay(letters)
             output.line(Array(result.json.utf8))
+        }
+    }
+
+    /// People get the samples in words, programs the whole answer.
+    private func showDryRun(_ line: [UInt8]) {
+        guard let answer = try? Record(json: line) else { return }
+        let text = ReplayRendering(answer).text
+        if options.format == .json {
+            printLine(line)
+            writeError(text)
+        } else {
+            writeOutput(text)
         }
     }
 
@@ -82,13 +96,16 @@ struct DeadLetterVerb {
 
     private func ask(
         _ verb: String, _ fields: [Field], changesRules: Bool = false,
+        onlyLooks: Bool = false, show: (([UInt8]) -> Void)? = nil,
         _ body: @escaping (PipelineRun, ControlOutput) throws -> Void
     ) throws {
         try VerbRunner(options).run(
-            verb, fields,
+            verb, fields, show: show,
             orHere: { (output) throws(ControlFailure) in
                 do {
-                    try alone(changesRules: changesRules) { run in try body(run, output) }
+                    try alone(changesRules: changesRules, onlyLooks: onlyLooks) { run in
+                        try body(run, output)
+                    }
                 } catch let failure as ControlFailure {
                     throw failure
                 } catch let failure as CommandFailure {
@@ -102,7 +119,9 @@ struct DeadLetterVerb {
     }
 
     /// Runs the pipeline of this folder without its sources.
-    private func alone(changesRules: Bool, _ body: (PipelineRun) throws -> Void) throws {
+    private func alone(
+        changesRules: Bool, onlyLooks: Bool, _ body: (PipelineRun) throws -> Void
+    ) throws {
         guard readWholeFile(options.data + "/FORMAT") != nil else {
             throw ControlFailure(
                 2,
@@ -112,6 +131,7 @@ struct DeadLetterVerb {
         var run = RunOptions()
         run.data = options.data
         run.onlyReplays = true
+        run.onlyLooks = onlyLooks
         run.notesVersion = changesRules
         let plan = try loadPlan(".")
         let pipeline: PipelineRun

@@ -78,7 +78,7 @@ final class LineEditor {
     fileprivate func nextCharacter() -> wchar_t? {
         while true {
             var input = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
-            let ready = unsafe poll(&input, 1, 50)
+            let ready = unsafe poll(&input, 1, 20)
             if Self.wasInterrupted.load(ordering: .relaxed) { return nil }
             if ready < 0 && errno != EINTR { return nil }
             if ready > 0 { return readCharacter() }

@@ -41,8 +41,11 @@ struct LookingVerbs {
         var view = TapView(tap: tap, filter: filter, stage: point == .dead ? stage : nil)
         var isIdle = false
         var sinceTold = 0
-        while view.shown < limit, !tap.isFinished, !call.output.isGone {
+        // Whoever cannot wait says how long.
+        var patience = call.integer("wait") ?? .max
+        while view.shown < limit, patience > 0, !tap.isFinished, !call.output.isGone {
             let row = tap.next(milliseconds: isIdle ? 100 : 0)
+            if row == nil, isIdle { patience -= 100 }
             if let row, view.takes(row) { call.output.line([0x3E] + row) }
             isIdle = row == nil
             sinceTold += 1

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Connectors
 import Glibc
 import Pipelines
 import Records
@@ -14,26 +13,37 @@ struct ReplCommand: ParsableCommand {
     var folder = "."
     @Option(help: "The stage to begin with.")
     var stage: String?
-    @Option(help: "A file of records to load.")
+    @Option(
+        help: "Records to load: a file, queue:NAME, dlq, dlq:ID, tap:STAGE, tap:STAGE.in.")
     var input: String?
+    @Option(help: "The folder of the store; data in the pipeline's folder if not given.")
+    var data: String?
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
         let session: ReplSession
         do {
-            session = try ReplSession(stage: stage, load: loadPlan, open: openRecords)
+            let usual = folder == "." ? "data" : folder + "/data"
+            let inputs = ReplInputs(folder: folder, data: data ?? usual)
+            session = try ReplSession(stage: stage, load: loadPlan, open: inputs.open)
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: error.description)
         }
         let isTerminal = isatty(0) == 1 && isatty(1) == 1
         if isTerminal { show(["\(session.title); :help lists the commands"]) }
-        if let input { show(session.load(input)) }
+        if let input { show(session.load(ReplInput(option: input))) }
         if isTerminal { try talk(session) } else { listen(session) }
     }
 
     /// Through a pipe: no prompt, no echo, every answer at once.
     private func listen(_ session: ReplSession) {
-        while !session.isFinished, let line = readLine() { show(session.execute(line)) }
+        var lines = LineReader()
+        while !session.isFinished, let line = lines.next() {
+            switch line {
+            case .text(let text): show(session.execute(text))
+            case .tooLong: show(["error: the line is longer than 1 MiB and was left out"])
+            }
+        }
         if !session.isFinished { show(session.finish()) }
     }
 
@@ -81,29 +91,6 @@ struct ReplCommand: ParsableCommand {
             return .failure(PipelineError(exitCode: failure.exitCode, failure.text))
         } catch {
             return .failure(PipelineError(exitCode: 2, "error: \(error)"))
-        }
-    }
-
-    /// Reads a file as a source would: JSON lines or CSV, also compressed.
-    private func openRecords(_ path: String) -> Result<[ReplRecord], PipelineError> {
-        let place = Location(file: "repl", line: 1, column: 1)
-        let name = Setting(.scalar(path, quoted: true), at: place)
-        let options = Setting(
-            .mapping([Setting.Entry(key: "path", location: place, value: name)]), at: place)
-        var findings: [Diagnostic] = []
-        let kind = Catalogue.standard.sources.first { $0.name == "file" }
-        guard let open = kind?.configure(options, &findings) else {
-            return .failure(PipelineError(exitCode: 1, findings.first?.message ?? path))
-        }
-        do throws(ConnectorError) {
-            let source = try open(
-                RunContext(
-                    folder: folder, once: true, inputs: [path], recordLimit: 16 << 20,
-                    sourceName: "repl"))
-            return .success(try ReplRecord.read(source, most: 100_000))
-        } catch {
-            let reason = error.description.split(separator: ";").first.map(String.init) ?? path
-            return .failure(PipelineError(exitCode: 1, reason))
         }
     }
 

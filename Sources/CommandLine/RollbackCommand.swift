@@ -7,9 +7,13 @@ struct RollbackCommand: ParsableCommand {
         commandName: "rollback", abstract: "Go back to rules that were active before.")
     @Argument(help: "The version, as `versions` lists it.")
     var version: String
+    @Flag(help: "Also when it cannot take the state back that a later version has changed.")
+    var force = false
     @OptionGroup var options: StoreOptions
 
     func run() throws {
-        try RunningPipelineVerb(options).run("rollback", [Field("version", .string(version))])
+        try RunningPipelineVerb(options).run(
+            "rollback",
+            [Field("version", .string(version))] + flag("force", force))
     }
 }

@@ -58,15 +58,22 @@ struct VerbRunner {
         table?.print()
     }
 
-    /// Does a verb of a pipeline: asks the process that runs it, or else does it `orHere`.
+    /// Does a verb of a pipeline: asks the process that runs it, or else does it `orHere`; its
+    /// lines go to `show`, if there is one.
     func run(
-        _ verb: String, _ fields: [Field] = [],
+        _ verb: String, _ fields: [Field] = [], show: (([UInt8]) -> Void)? = nil,
         orHere: (ControlOutput) throws(ControlFailure) -> Void
     ) throws {
         let table = options.format == .text ? AnswerTable() : nil
         do throws(ControlFailure) {
             let output = ControlOutput { line in
-                if let table { table.add(line) } else { printLine(line) }
+                if let show {
+                    show(line)
+                } else if let table {
+                    table.add(line)
+                } else {
+                    printLine(line)
+                }
             }
             let isDone = try ControlClient.run(verb, Record(fields), directory: options.data) {
                 line in
@@ -184,7 +191,7 @@ struct StoreDefinition {
     var segmentBytes = 64 << 20
 }
 
-/// Answers as a table for people: a column for each field of the first one.
+/// Answers as a table for people: a column for each field that one of them has.
 final class AnswerTable {
     private var rows: [Record] = []
 
@@ -193,10 +200,13 @@ final class AnswerTable {
     }
 
     func print() {
-        guard let first = rows.first else { return }
-        let names = first.fields.map(\.name)
+        var names: [String] = []
+        for field in rows.flatMap(\.fields) where !names.contains(field.name) {
+            names.append(field.name)
+        }
+        guard !names.isEmpty else { return }
         var cells = [names]
-        for row in rows { cells.append(names.map { row[$0]?.text ?? "" }) }
+        for row in rows { cells.append(names.map { Self.cell(row[$0]) }) }
         let widths = names.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
         for row in cells {
             var line = ""
@@ -209,5 +219,16 @@ final class AnswerTable {
             Swift.print(line)
         }
         rows = []
+    }
+
+    /// One line of a value; of an object the text that sums it up, if it has one.
+    private static func cell(_ value: Value?) -> String {
+        guard let value else { return "" }
+        var text = value.text
+        if case .object(let fields) = value, let summary = Record(fields)["text"] {
+            text = summary.text
+        }
+        let line = text.prefix { !$0.isNewline }
+        return line.count > 120 || line.count < text.count ? line.prefix(120) + "…" : String(line)
     }
 }

@@ -155,8 +155,10 @@ func writeFile(_ bytes: [UInt8], to path: String, option: String) throws {
     throw CommandFailure(exitCode: 1, text: "error: \(path): \(reason) (\(option))")
 }
 
-/// What changes when a file of a pipeline folder is written, made, renamed or removed.
+/// What changes when a file that rules and tests depend on is written, made, renamed or removed.
 struct FolderState: Equatable {
+    /// Others are what a person keeps there, or what a run itself writes: a report, its own output.
+    private static let endings = [".lua", ".yaml", ".json", ".csv", ".jsonl"]
     private var files: [String: [Int]] = [:]
 
     init(_ folder: String) { visit(folder, depth: 0) }
@@ -179,6 +181,7 @@ struct FolderState: Equatable {
                 if depth < 6 { visit(path, depth: depth + 1) }
                 continue
             }
+            guard Self.endings.contains(where: name.hasSuffix) else { continue }
             files[path] = [
                 Int(status.st_ino), Int(status.st_size), Int(status.st_mtim.tv_sec),
                 Int(status.st_mtim.tv_nsec),

@@ -12,6 +12,8 @@ public final class ControlCall {
     public let input: ControlInput
     /// Lines for the caller's standard output.
     public let output: ControlOutput
+    /// The user whose process asks; nil when it is this one.
+    public internal(set) var caller: UInt32?
 
     /// A call of this process: standard input is its own, and so is the output when none is given.
     public convenience init(verb: String, arguments: Record, output: ControlOutput? = nil) {

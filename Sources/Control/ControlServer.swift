@@ -77,6 +77,7 @@ public final class ControlServer: Sendable {
         let call = ControlCall(
             verb: verb, arguments: Record(arguments),
             input: ControlInput(descriptor: caller, rest: rest), output: output)
+        call.caller = UnixSocket.user(of: caller)
         do throws(ControlFailure) {
             try verbs.run(call)
             output.end(nil)

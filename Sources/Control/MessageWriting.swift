@@ -3,13 +3,16 @@ internal import Records
 
 /// Messages and queues as JSON lines.
 enum MessageWriting {
-    /// A message as it was received, or with its state as it was looked at.
-    static func line(_ message: Message, withState: Bool) -> [UInt8] {
+    /// A message as it was received, or with its state as it was looked at; `isEncoded` for whoever
+    /// needs its very bytes.
+    static func line(
+        _ message: Message, withState: Bool, isEncoded: Bool = false
+    ) -> [UInt8] {
         var line: [UInt8] = Array("{\"id\":".utf8)
         line.appendJSONString(message.id)
         line += ",\"queue\":".utf8
         line.appendJSONString(message.queue)
-        if isJSONLine(message.payload) {
+        if !isEncoded, isJSONLine(message.payload) {
             line += ",\"payload\":".utf8
             line += message.payload
         } else {

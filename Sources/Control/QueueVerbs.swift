@@ -72,20 +72,7 @@ public struct QueueVerbs<Place: Disk>: Sendable {
     }
 
     private func addOperations(_ table: inout VerbTable) {
-        add("peek", &table) { (call, queue) throws(QueueError) in
-            let state = call.text("state").flatMap { name in
-                MessageState.allCases.first { $0.name == name }
-            }
-            if let name = call.text("state"), state == nil {
-                throw QueueError(
-                    .misuse,
-                    "no state \"\(name)\"; one of scheduled, ready, leased, retrying"
-                        + suggestion(for: name, among: MessageState.allCases.map(\.name)))
-            }
-            for message in try store.peek(queue, max: call.integer("max") ?? 10, state: state) {
-                call.output.line(MessageWriting.line(message, withState: true))
-            }
-        }
+        add("peek", &table) { (call, queue) throws(QueueError) in try peek(call, queue) }
         add("purge", &table) { (call, queue) throws(QueueError) in
             let (count, sequence) = try store.commit { (transaction) throws(QueueError) in
                 transaction.purge(queue)
@@ -180,6 +167,23 @@ public struct QueueVerbs<Place: Disk>: Sendable {
         }
         try store.wait(for: sequence, queue)
         call.output.line(Record([Field(word, .string(receipt.description))]))
+    }
+
+    private func peek(_ call: ControlCall, _ queue: QueueHandle) throws(QueueError) {
+        let state = call.text("state").flatMap { name in
+            MessageState.allCases.first { $0.name == name }
+        }
+        if let name = call.text("state"), state == nil {
+            throw QueueError(
+                .misuse,
+                "no state \"\(name)\"; one of scheduled, ready, leased, retrying"
+                    + suggestion(for: name, among: MessageState.allCases.map(\.name)))
+        }
+        for message in try store.peek(queue, max: call.integer("max") ?? 10, state: state) {
+            call.output.line(
+                MessageWriting.line(
+                    message, withState: true, isEncoded: call.flag("base64")))
+        }
     }
 
     private func receive(_ call: ControlCall) throws(ControlFailure) {

@@ -40,6 +40,16 @@ struct UnixSocket: ~Copyable {
         }
     }
 
+    /// The user at the other end, as the system says.
+    static func user(of descriptor: Int32) -> UInt32? {
+        // `struct ucred`: process, user and group.
+        var credentials: [UInt32] = [0, 0, 0]
+        var size = socklen_t(12)
+        let status = unsafe getsockopt(
+            descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size)
+        return status == 0 && size == 12 ? credentials[1] : nil
+    }
+
     /// True when somebody answered.
     func connects() -> Bool {
         while unsafe withAddress({ unsafe connect(descriptor, $0, $1) }) != 0 {

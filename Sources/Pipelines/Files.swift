@@ -12,8 +12,8 @@ func isFolder(_ path: String) -> Bool {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
-/// All bytes of a file, or nil when it cannot be read.
-func readFile(_ path: String) -> [UInt8]? {
+/// All bytes of a file, or about the first `most`; nil when it cannot be read.
+func readFile(_ path: String, most: Int = .max) -> [UInt8]? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -26,6 +26,7 @@ func readFile(_ path: String) -> [UInt8]? {
         if count < 0 { return nil }
         if count == 0 { return bytes }
         bytes += buffer[..<count]
+        if bytes.count >= most { return bytes }
     }
 }
 

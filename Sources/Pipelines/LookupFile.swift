@@ -94,12 +94,15 @@ struct LookupFile {
 extension LookupFile {
     /// The names of its columns or fields; nil when they cannot be told.
     var columns: [String]? {
-        guard let bytes = readFile(resolve(definition.path, in: folder)) else { return nil }
+        let path = resolve(definition.path, in: folder)
         if definition.path.hasSuffix(".csv") {
-            var parser = CSVParser(bytes)
+            // The header alone: tables may be large, and a reload is waited for.
+            guard let head = readFile(path, most: 1 << 16) else { return nil }
+            var parser = CSVParser(head)
             guard let header = parser.next() else { return nil }
             return header.cells.map { String(decoding: $0, as: UTF8.self) }
         }
+        guard let bytes = readFile(path) else { return nil }
         var names: [String] = []
         var known: Set<String> = []
         for line in bytes.split(separator: 0x0A) {

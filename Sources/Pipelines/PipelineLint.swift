@@ -39,9 +39,28 @@ struct PipelineLint {
         return isMissing ? "TW0103" : "TW0101"
     }
 
+    /// Errors in the rule files alone: lookups and tests are not read.
+    static func ruleErrors(of plan: Plan) -> [Diagnostic] {
+        var lint = PipelineLint(plan)
+        for lookup in plan.definition.lookups {
+            let file = LookupFile(definition: lookup, folder: plan.definition.folder)
+            lint.surroundings.lookups[lookup.name] = file.columns
+        }
+        lint.checkRules()
+        return lint.findings.filter { $0.severity == .error }.sorted(by: Diagnostic.isBefore)
+    }
+
     mutating func check() -> [Diagnostic] {
-        surroundings.modules = plan.moduleNames
         for lookup in definition.lookups { readLookup(lookup) }
+        checkRules()
+        checkOutputs()
+        checkState()
+        checkTests()
+        return findings.sorted(by: Diagnostic.isBefore)
+    }
+
+    private mutating func checkRules() {
+        surroundings.modules = plan.moduleNames
         let shapes = RecordShapes(plan)
         for (index, stage) in definition.stages.enumerated() {
             surroundings.shape = shapes.ruleInputs[index]
@@ -55,11 +74,8 @@ struct PipelineLint {
             }
         }
         surroundings.shape = .open
+        for handler in definition.handlers { checkRule(handler.script, needs: "process") }
         for module in plan.modules { checkRule(module.path, needs: nil) }
-        checkOutputs()
-        checkState()
-        checkTests()
-        return findings.sorted(by: Diagnostic.isBefore)
     }
 
     private mutating func warn(_ code: String, _ location: Location, _ message: String) {

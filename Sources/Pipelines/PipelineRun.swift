@@ -19,6 +19,8 @@ public struct RunOptions: Sendable {
     /// Reads no source: only what `replay` is given is run, until the run is stopped. Windows stay
     /// open.
     public var onlyReplays = false
+    /// Not even that: the store is looked at, and no sink is opened.
+    public var onlyLooks = false
     /// The store hears which version of the rules runs.
     public var notesVersion = true
 
@@ -103,6 +105,8 @@ public final class PipelineRun: Sendable {
     let opening: StoreOpening?
     let resumed = Atomic<Bool>(false)
     let committer: Committer?
+    /// The step of the rules' versions that every batch has from here on, or a later one.
+    let sentStep = Atomic<Int>(0)
     /// Which version of the rules is wanted.
     let versions: VersionBoard
     /// The last records, when a new version may have to be tried on them.
@@ -306,7 +310,7 @@ public final class PipelineRun: Sendable {
     }
 
     private func startHandlers() throws(PipelineError) {
-        for handler in plan.definition.handlers {
+        for handler in plan.definition.handlers where !options.onlyReplays {
             guard let store else {
                 throw PipelineError(
                     exitCode: 2, "\(handler.location): \(Self.queueNeedsStore.description)")
@@ -318,7 +322,7 @@ public final class PipelineRun: Sendable {
     private func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
         var sinks: [any Sink] = []
         do throws(ConnectorError) {
-            for sink in plan.definition.sinks {
+            for sink in plan.definition.sinks where !options.onlyLooks {
                 var context = context
                 context.resumption.positions = store?.state.positions["sink \(sink.name)"] ?? [:]
                 if let queue = sink.queue {

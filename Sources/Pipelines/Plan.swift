@@ -60,7 +60,13 @@ public struct Plan: Sendable {
         for handler in definition.handlers {
             _ = add(FileReference(path: handler.script, location: handler.location))
         }
-        for module in modules { files[module.path] = read(module.path) }
+        for module in modules {
+            // It was there when the folder was listed.
+            _ = add(
+                FileReference(
+                    path: module.path,
+                    location: Location(file: module.path, line: 1, column: 1)))
+        }
         self.modules = modules
         self.schemas = schemas
         ruleSet = RuleSet(files: files.map { RuleSet.File(path: $0.key, bytes: $0.value) })
@@ -84,10 +90,11 @@ public struct Plan: Sendable {
     }
 
     /// `geo` for rules/lib/geo.lua, `a.b` for rules/lib/a/b.lua.
-    private static func findModules(in folder: String) -> [(name: String, path: String)] {
+    static func findModules(in folder: String) -> [(name: String, path: String)] {
         var modules: [(name: String, path: String)] = []
         func visit(_ folder: String, prefix: String, depth: Int) {
-            for name in names(in: folder) {
+            // Editors keep what they are doing in hidden files beside.
+            for name in names(in: folder) where !name.hasPrefix(".") {
                 if name.hasSuffix(".lua") {
                     let module = prefix + name.dropLast(4)
                     let path = "rules/lib/" + prefix.split(separator: ".").map { $0 + "/" }.joined()

@@ -154,6 +154,7 @@ private struct MarkingLoop {
         step = run.versions.step
         looking = run.looking.number
         work.step = step
+        run.sentStep.store(step, ordering: .releasing)
         work.batch.sequence = sequence
         sequence += 1
         // State without a key is one partition, so one worker has it all.

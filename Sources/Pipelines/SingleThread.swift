@@ -179,7 +179,7 @@ private struct ReadingLoop {
     }
 
     private mutating func commitAndWait(_ worker: inout LoadedWorker) {
-        guard let committer = run.committer, !run.isBroken else { return }
+        guard let committer = run.committer, !run.isBroken, !run.options.onlyLooks else { return }
         committer.submitAndWait(draft(&worker))
         pacer.hasCommitted(now: monotonicNanoseconds())
     }

@@ -53,7 +53,7 @@ struct SinkWriter {
                 abandon()
             } else {
                 for sink in sinks { try sink.finish() }
-                if let committer = run.committer {
+                if let committer = run.committer, !run.options.onlyLooks {
                     // Files have their final names now.
                     var draft = CommitDraft()
                     for (index, sink) in sinks.enumerated()

@@ -14,7 +14,7 @@ struct Worker {
             isReady = true
             // Without state any worker may take any batch, so none waits while there is work.
             let work = run.work[worker.vm.usesState ? index : 0]
-            while let item = work.receive() {
+            while let item = next(from: work, &worker) {
                 guard let outputs = run.outputPool.receive() else { break }
                 worker.adopt(item.step)
                 worker.look()
@@ -40,6 +40,20 @@ struct Worker {
         // The last worker to leave tells the writer that nothing more will come.
         if run.workersLeft.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
             run.finished.close()
+        }
+    }
+
+    /// The next batch. A worker that others leave without one takes a new version all the same.
+    private func next(
+        from work: Channel<PipelineRun.Work>, _ worker: inout LoadedWorker
+    ) -> PipelineRun.Work? {
+        guard run.ring != nil else { return work.receive() }
+        while true {
+            let sent = run.sentStep.load(ordering: .acquiring)
+            if let item = work.receive(milliseconds: run.patience) { return item }
+            if work.isFinished { return nil }
+            // What was sent before that step is taken by now, so nothing older can come.
+            worker.adopt(sent)
         }
     }
 
@@ -73,9 +87,7 @@ struct Worker {
             run.workerCount > 1 ? run.stageNames(behindWindows: false) : run.allStageNames
         try run.restore(&vm, stages: stages, worker: index, workers: run.workerCount)
         try run.migrateAtStart(&vm, stages: stages)
-        run.versions.wanted.stateVersions = run.plan.definition.stages.indices.map {
-            vm.stateVersion(ofStage: $0)
-        }
+        run.versions.wanted.layouts = StateLayout.all(of: vm, in: run.plan)
         run.startup.send(.ready)
         return LoadedWorker(run: run, index: index, vm: vm, lookupVersion: version)
     }
@@ -112,6 +124,7 @@ struct LoadedWorker: ~Copyable {
             version.noteAdopted()
             return false
         }
+        let started = monotonicNanoseconds()
         count()
         do throws(RuleError) {
             try version.begin(&next, from: &vm)
@@ -124,7 +137,7 @@ struct LoadedWorker: ~Copyable {
         looking.leave(&vm)
         swap(&vm, &next)
         old.put(next, index)
-        version.noteAdopted()
+        version.noteAdopted(after: monotonicNanoseconds() - started)
         return true
     }
 

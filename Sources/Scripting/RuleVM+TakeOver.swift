@@ -15,6 +15,14 @@ extension RuleVM {
         unsafe Int(tw_vm_state_version(vm, Int32(stage)))
     }
 
+    /// True when the rule of a stage can change its state from another layout.
+    public func hasMigrate(ofStage stage: Int) -> Bool {
+        unsafe tw_vm_has_migrate(vm, Int32(stage))
+    }
+
+    /// True when a stage keeps anything in its state.
+    public func hasState(ofStage stage: Int) -> Bool { unsafe tw_vm_has_state(vm, Int32(stage)) }
+
     /// Lets the rule of a stage change its state from an older layout, in all partitions as one
     /// transaction; throws what the rule raised, and then nothing has changed.
     public mutating func migrate(stage: Int, from version: Int) throws(RuleError) {

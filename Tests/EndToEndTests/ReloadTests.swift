@@ -5,78 +5,14 @@ import Testing
 
 /// Rules that are replaced while the stream runs, as an analyst does it.
 @Suite struct ReloadTests {
-    private static let good = """
+    static let good = """
         function process(r, meta)
           r.n = state:incr("n")
           r.version = 1
         end
         """
 
-    /// A pipeline at work in a folder of its own.
-    final class Running {
-        let folder = TemporaryFolder()
-        let process = Process()
-        private let errors = Pipe()
-
-        init(_ extra: String = "reload: {watch: false}", workers: Int = 1) throws {
-            folder.write(
-                """
-                source: {file: {path: in.jsonl, follow: true}}
-                key: user
-                stages: [{name: shape, transform: rules/shape.lua, budget: 50ms}]
-                sinks: [{from: shape, file: {path: out.jsonl}}]
-                limits: {script_memory: 16MiB}
-                \(extra)
-                """, to: "pipeline.yaml")
-            folder.write(ReloadTests.good, to: "rules/shape.lua")
-            folder.write("", to: "in.jsonl")
-            process.executableURL = URL(fileURLWithPath: Tool.binary)
-            process.arguments = [
-                "run", folder.path, "--workers", "\(workers)", "--summary", folder("s.json"),
-            ]
-            process.standardError = errors
-            try process.run()
-            #expect(wait { FileManager.default.fileExists(atPath: folder("data/control.sock")) })
-        }
-
-        /// Waits until something is so; bounded.
-        func wait(_ condition: () -> Bool) -> Bool {
-            let deadline = Date() + 20
-            while Date() < deadline {
-                if condition() { return true }
-                RunLoop.current.run(until: Date() + 0.01)
-            }
-            return condition()
-        }
-
-        func add(_ count: Int, from start: Int) throws {
-            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: folder("in.jsonl")))
-            try handle.seekToEnd()
-            let lines = (start..<(start + count)).map { "{\"i\":\($0),\"user\":\"u\($0 % 7)\"}\n" }
-            try handle.write(contentsOf: Data(lines.joined().utf8))
-            try handle.close()
-        }
-
-        var rows: [Record] {
-            folder.text("out.jsonl").split(separator: "\n").compactMap {
-                try? Record(json: Array($0.utf8))
-            }
-        }
-
-        func tool(_ arguments: String...) throws -> Tool.Outcome {
-            try Tool.run(arguments: arguments + ["--data", folder("data")])
-        }
-
-        /// Stops it; returns the summary.
-        func stop() throws -> Record {
-            process.terminate()
-            process.waitUntilExit()
-            #expect(process.terminationStatus == 0)
-            return try Record(json: folder.text("s.json").trimmingCharacters(in: .newlines))
-        }
-
-        deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-    }
+    typealias Running = RunningPipeline
 
     @Test(arguments: [1, 2])
     func `a new version takes over between two records, and state stays`(workers: Int) throws {
@@ -111,63 +47,6 @@ import Testing
         let summary = try running.stop()
         #expect(summary["read"] == 210 && summary["dead_letters"] == 0)
         #expect(summary["rule_set"]?.text == old)
-    }
-
-    static let bad: [(kind: String, script: String, step: String, text: String)] = [
-        ("syntax", "function process(r) r.x = = 1 end", "compile", "rules/shape.lua:1"),
-        ("no process", "function proces(r) end", "compile", "process"),
-        ("loop at load", "while true do end", "compile", "exceeded"),
-        (
-            "memory at load", "local t = {} for i = 1, 1e9 do t[i] = {i} end", "compile",
-            "exceeded"
-        ),
-        ("unknown module", "local m = require \"nowhere\"\n" + good, "compile", "nowhere"),
-        ("bytecode", "\u{1B}Lua\u{53}", "compile", "rules/shape.lua"),
-        (
-            "wrong migrate",
-            "state_version = 2\nfunction migrate(old, s) error(\"no way\") end\n" + good,
-            "migrate", "no way"
-        ),
-        (
-            "failing test", "function process(r) r.n = state:incr(\"n\") r.version = 3 end", "test",
-            "keeps its version"
-        ),
-        (
-            "difference", "function process(r) r.n = 1 r.version = 1 r.more = 1 end", "shadow",
-            "differ"
-        ),
-        ("half written", "function process(r, meta)\n  r.n = sta", "compile", "rules/shape.lua"),
-    ]
-
-    @Test(arguments: bad.indices)
-    func `a bad version changes nothing and says why`(index: Int) throws {
-        let bad = Self.bad[index]
-        let running = try Running("reload: {shadow: 100, max_difference: 10%}")
-        running.folder.write(
-            """
-            rule: shape.lua
-            tests:
-              - {name: keeps its version, in: {user: u1}, contains: {version: 1}}
-            """, to: "rules/shape.test.yaml")
-        try running.add(50, from: 0)
-        #expect(running.wait { running.rows.count == 50 })
-        let first = try running.tool("versions").output
-        running.folder.write(bad.script, to: "rules/shape.lua")
-        let reload = try running.tool("reload")
-        #expect(reload.status == 1, "\(bad.kind): \(reload.output)")
-        #expect(
-            reload.errors.contains(bad.step) && reload.errors.contains(bad.text), "\(reload.errors)"
-        )
-        #expect(reload.errors.split(separator: "\n").count <= 40)
-        try running.add(50, from: 50)
-        #expect(running.wait { running.rows.count == 100 })
-        #expect(running.rows.allSatisfy { $0["version"] == 1 && $0["more"] == nil })
-        let rows = try running.tool("versions").output.split(separator: "\n").map(String.init)
-        #expect(rows.first.map { $0 + "\n" } == first)
-        #expect(
-            rows.last?.contains("\"state\":\"rejected\",\"step\":\"\(bad.step)\"") == true,
-            "\(rows)")
-        #expect(try running.stop()["dead_letters"] == 0)
     }
 
     @Test func `an error burst brings the old version back`() throws {

@@ -33,8 +33,8 @@ import Testing
                     return .failure(PipelineError(exitCode: 2, "\(error.findings)"))
                 }
             },
-            open: { name in
-                name == "none"
+            open: { input in
+                input == .file("none")
                     ? .failure(PipelineError(exitCode: 1, "none: no such file"))
                     : .success([ReplRecord(text: Array("{\"seconds\":1,\"size\":2}".utf8))])
             })

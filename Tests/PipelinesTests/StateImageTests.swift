@@ -106,19 +106,38 @@ import Testing
         #expect(!pacer.isOverdue(now: 6999) && pacer.isOverdue(now: 7000))
     }
 
+    @Test func `a version on probation is judged by its share of failures`() {
+        func verdict(_ failures: Int, _ seen: Int) -> Probation.Verdict {
+            Probation.verdict(on: failures, of: seen, until: 1000, errorRate: 0.05)
+        }
+        #expect(verdict(50, 100) == .stays && verdict(51, 100) == .failed)
+        #expect(verdict(50, 1000) == .passed && verdict(51, 1000) == .failed)
+        // One batch has brought ten times as many records as were wanted.
+        #expect(verdict(105, 10_500) == .passed && verdict(600, 10_500) == .failed)
+    }
+
     @Test func `of versions one is active, and the last word counts`() {
         var table = VersionTable()
-        table.add(VersionRow("aaa", .active, by: "start"))
-        table.add(VersionRow("bbb", .active, by: "watch"))
-        table.add(VersionRow("ccc", .rejected, step: "test", by: "watch"))
-        table.add(VersionRow("bbb", .rejected, step: "busy", by: "watch"))
-        table.add(VersionRow("bbb", .rolledBack, step: "probation", by: "probation"))
-        table.add(VersionRow("aaa", .active, by: "probation"))
+        func row(_ version: String, _ state: VersionRow.State) -> VersionRow {
+            VersionRow(version, state, .activated, by: "watch", user: "someone")
+        }
+        var tested = row("aaa", .active)
+        tested.tests = TestCount(passed: 2, total: 3)
+        tested.shadow = ShadowReport()
+        tested.shadow?.records = 7
+        tested.shadow?.fields = [".a": 2]
+        table.add(tested)
+        table.add(row("bbb", .active))
+        table.add(row("ccc", .rejected))
+        table.add(row("bbb", .rejected))
+        table.add(row("bbb", .rolledBack))
+        table.add(row("aaa", .active))
         #expect(table.active == "aaa")
         #expect(table.rows.map(\.version) == ["ccc", "bbb", "aaa"])
         #expect(table.rows.map(\.state) == [.rejected, .rolledBack, .active])
         var copy = VersionTable()
         copy.restoreRows(table.encodedRows)
         #expect(copy.rows == table.rows)
+        #expect(copy.rows.last?.tests == tested.tests && copy.rows.last?.shadow == tested.shadow)
     }
 }

@@ -113,3 +113,11 @@ import Testing
         #expect(counts("null") == [])
     }
 }
+
+@Suite struct ExecutableLinesTests {
+    @Test func `a remark in the first line is none that could run`() {
+        #expect(executableLines(of: Array("-- remark\n\nlocal x = 1\n".utf8)) == [3])
+        let function = "-- remark\nfunction f(...)\n  return ...\nend\n"
+        #expect(executableLines(of: Array(function.utf8)) == [2, 3, 4])
+    }
+}

@@ -312,10 +312,11 @@ void tw_vm_restore_time(tw_vm *vm, uint32_t source_index, int64_t newest, int64_
 // which gets its own, and belongs to the calling thread from then on. Both have the same stages.
 // False when the system gives no timer.
 bool tw_vm_take_over(tw_vm *vm, tw_vm *old);
-// The `state_version` of a stage's rule; 1 when it names none.
+// The `state_version` of a stage's rule, else 1; whether it has `migrate`; whether it keeps state.
 int64_t tw_vm_state_version(const tw_vm *vm, int32_t stage);
-// Calls migrate(old_version, state) of a stage's rule once per partition that has state, as one
-// transaction; does nothing when the rule has no such function.
+bool tw_vm_has_migrate(const tw_vm *vm, int32_t stage);
+bool tw_vm_has_state(const tw_vm *vm, int32_t stage);
+// Calls migrate(old_version, state) per partition with state, as one transaction, if it is there.
 tw_status tw_vm_migrate(tw_vm *vm, int32_t stage, int64_t old_version);
 
 // Counters since creation. Names live as long as the VM.

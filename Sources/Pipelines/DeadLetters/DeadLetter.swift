@@ -1,5 +1,5 @@
 internal import Journal
-internal import Queueing
+public import Queueing
 public import Records
 
 /// A record that failed, as the store keeps it.
@@ -34,7 +34,7 @@ public struct DeadLetter: Sendable {
 }
 
 /// The bytes of a base64 text (RFC 4648, section 4); nil when it is none.
-func decodeBase64(_ text: String) -> [UInt8]? {
+public func decodeBase64(_ text: String) -> [UInt8]? {
     var bytes: [UInt8] = []
     var word: UInt32 = 0
     var bits = 0
@@ -61,6 +61,19 @@ func decodeBase64(_ text: String) -> [UInt8]? {
 
 /// The dead letters of a store. Any thread.
 public struct DeadLetters: Sendable {
+    /// The queue that holds them; its name is none that a pipeline can give.
+    public static let queueName = PipelineStore.letters
+    /// How that queue is kept.
+    public static var settings: QueueSettings {
+        var letters = QueueSettings(queueName)
+        letters.maxSize = .max
+        letters.maxAttempts = nil
+        letters.keepsDeadLetters = false
+        letters.maxMessageSize = 1 << 28
+        letters.durability = .osCache
+        return letters
+    }
+
     private let store: Store<SystemDisk>
     private let queue: QueueHandle
 

@@ -13,25 +13,20 @@ public struct ReplayResult: Sendable, Hashable {
     public var dead = 0
     /// Nothing was changed: this is what would become of them.
     public var isDryRun = false
-    /// For a dry run, what would become of each: its id, `delivered`, `dropped` or the reason.
-    public var outcomes: [(id: String, outcome: String)] = []
-
-    /// The same numbers.
-    public static func == (left: ReplayResult, right: ReplayResult) -> Bool {
-        left.total == right.total && left.delivered == right.delivered
-            && left.dropped == right.dropped && left.dead == right.dead
-            && left.isDryRun == right.isDryRun
-    }
-
-    /// Combines the numbers.
-    public func hash(into hasher: inout Hasher) {
-        hasher.combine([total, delivered, dropped, dead])
-    }
+    /// The version of the rules that would be used, of a dry run.
+    public var ruleSet: String?
+    /// For a dry run, letters of which the same would become, with samples of them.
+    public var groups: [ReplayGroup] = []
 
     /// The answer as JSON.
     public var json: String {
-        "{\"total\":\(total),\"delivered\":\(delivered),\"dropped\":\(dropped),\"dead\":\(dead),"
-            + "\"dry_run\":\(isDryRun)}"
+        var fields = [("total", total), ("delivered", delivered), ("dropped", dropped)].map {
+            Field($0.0, .integer(Int64($0.1)))
+        }
+        fields += [Field("dead", .integer(Int64(dead))), Field("dry_run", .boolean(isDryRun))]
+        if let ruleSet { fields.append(Field("rule_set", .string(ruleSet))) }
+        if isDryRun { fields.append(Field("samples", .array(groups.map(\.value)))) }
+        return Record(fields).description
     }
 }
 
@@ -98,65 +93,6 @@ extension PipelineRun {
             throw PipelineError(exitCode: 1, "the pipeline is stopping; try again later")
         }
         return result
-    }
-
-    /// What the current rules would make of dead letters, on a copy of the state: nothing changes.
-    public func tryReplay(_ letters: [DeadLetter]) throws(PipelineError) -> ReplayResult {
-        let state = committer?.encodedRules(of: allStageNames) ?? []
-        return try Self.tryReplay(letters, versions.wanted.plan, state, lookups.current)
-    }
-
-    private static func tryReplay(
-        _ letters: [DeadLetter], _ plan: Plan, _ state: [UInt8], _ lookups: [String: Lookup]
-    ) throws(PipelineError) -> ReplayResult {
-        do throws(RuleError) {
-            var purpose = MachinePurpose()
-            purpose.showsLetters = true
-            var vm = try plan.makeVM(for: purpose, log: nil)
-            for (name, table) in lookups { vm.setLookup(name, to: table) }
-            try vm.load()
-            if !state.isEmpty { try vm.restore(encoded: state, worker: 0, workers: 1) }
-            let sinks = (0...plan.definition.sinks.count).map { _ in OutputBuffer() }
-            let rows = plan.definition.stages.compactMap { stage in
-                if case .aggregate = stage.work { RowBuffer() } else { nil }
-            }
-            var result = ReplayResult()
-            result.total = letters.count
-            result.isDryRun = true
-            let batch = Batch()
-            for index in letters.indices {
-                batch.fill(letters[index...index], sources: plan.definition.sources)
-                let before = vm.counts
-                try vm.run(batch, into: sinks, rows: rows)
-                let after = vm.counts
-                let reason = unsafe sinks[plan.definition.sinks.count].withUnsafeBytes {
-                    unsafe (try? Record(json: Array($0.dropLast())))?["reason"]?.text
-                }
-                result.note(
-                    letters[index].id, isDead: after.deadLetters > before.deadLetters,
-                    isDropped: after.droppedTotal > before.droppedTotal, reason: reason)
-                for sink in sinks { sink.removeAll() }
-                for buffer in rows { buffer.removeAll() }
-            }
-            return result
-        } catch {
-            throw PipelineError(exitCode: 1, "error: \(error)")
-        }
-    }
-}
-
-extension ReplayResult {
-    fileprivate mutating func note(_ id: String, isDead: Bool, isDropped: Bool, reason: String?) {
-        if isDead {
-            dead += 1
-            outcomes.append((id, reason ?? "dead"))
-        } else if isDropped {
-            dropped += 1
-            outcomes.append((id, "dropped"))
-        } else {
-            delivered += 1
-            outcomes.append((id, "delivered"))
-        }
     }
 }
 

@@ -40,10 +40,16 @@ extension PipelineRun {
         guard let versions = store?.state.versions, let active = versions.active,
             let before = versions.kept[active]?.stateVersions
         else { return }
+        let layouts = StateLayout.all(of: vm, in: plan)
         for (index, stage) in plan.definition.stages.enumerated() {
             guard stages.contains(stage.name), let old = before[stage.name],
-                old != vm.stateVersion(ofStage: index)
+                old != layouts[index].number
             else { continue }
+            if vm.hasState(ofStage: index),
+                let reason = plan.problem(ofStage: index, layouts[index], takingLayout: old)
+            {
+                throw RuleError(reason)
+            }
             try vm.migrate(stage: index, from: old)
         }
     }

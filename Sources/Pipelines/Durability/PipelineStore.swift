@@ -23,16 +23,10 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
         durability: PipelineDurability
     ) throws(QueueError) {
         let state = PipelineState()
-        var letters = QueueSettings(Self.letters)
-        letters.maxSize = .max
-        letters.maxAttempts = nil
-        letters.keepsDeadLetters = false
-        letters.maxMessageSize = 1 << 28
-        letters.durability = .osCache
         var random = SystemRandomNumberGenerator()
         queues = try Store(
             opening: directory, on: SystemDisk(), settings: settings,
-            queues: declared + [letters], random: &random,
+            queues: declared + [DeadLetters.settings], random: &random,
             foreign: { (kind, bytes) throws(JournalError) in state.apply(kind, bytes) })
         self.state = state
         self.durability =

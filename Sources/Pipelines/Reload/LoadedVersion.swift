@@ -5,17 +5,24 @@ internal import Synchronization
 /// active. Any thread.
 final class LoadedVersion: Sendable {
     let plan: Plan
-    private let layouts: Locked<[Int]>
+    private let stageLayouts: Locked<[StateLayout]>
     private let machines: [MachineBox]
     private let adopted = Atomic<Int>(0)
+    private let longestPause = Atomic<UInt64>(0)
     private let records = Atomic<Int>(0)
     private let failures = Atomic<Int>(0)
-    private let problem = Locked<String?>(nil)
+    private let problemText = Locked<String?>(nil)
 
-    init(_ plan: Plan, _ machines: [MachineBox], stateVersions: [Int]) {
+    /// Somebody insists on it, so state of a newer layout is left as it is.
+    let takesAnyState: Bool
+
+    init(
+        _ plan: Plan, _ machines: [MachineBox], layouts: [StateLayout], takesAnyState: Bool = false
+    ) {
         self.plan = plan
         self.machines = machines
-        layouts = Locked(stateVersions)
+        self.takesAnyState = takesAnyState
+        stageLayouts = Locked(layouts)
     }
 
     /// Lets a loaded VM take over from the one before, and change the state if its layout differs;
@@ -25,9 +32,13 @@ final class LoadedVersion: Sendable {
         do throws(RuleError) {
             for stage in plan.definition.stages.indices {
                 let before = old.stateVersion(ofStage: stage)
-                if next.stateVersion(ofStage: stage) != before {
-                    try next.migrate(stage: stage, from: before)
+                guard next.stateVersion(ofStage: stage) != before else { continue }
+                if !takesAnyState, next.hasState(ofStage: stage),
+                    let reason = problem(ofStage: stage, takingLayout: before)
+                {
+                    throw RuleError(reason)
                 }
+                try next.migrate(stage: stage, from: before)
             }
         } catch {
             try old.takeOver(from: &next)
@@ -37,10 +48,18 @@ final class LoadedVersion: Sendable {
 
     var name: String { plan.ruleSet.version }
 
-    /// The layout of the state of each stage.
-    var stateVersions: [Int] {
-        get { layouts.withLock { $0 } }
-        set { layouts.withLock { $0 = newValue } }
+    /// How each stage keeps its state.
+    var layouts: [StateLayout] {
+        get { stageLayouts.withLock { $0 } }
+        set { stageLayouts.withLock { $0 = newValue } }
+    }
+
+    /// Why a stage cannot go on with state of another layout, or nil.
+    func problem(ofStage stage: Int, takingLayout before: Int) -> String? {
+        guard let layout = layouts.indices.contains(stage) ? layouts[stage] : nil else {
+            return nil
+        }
+        return plan.problem(ofStage: stage, layout, takingLayout: before)
     }
 
     /// The VM of a thread, once.
@@ -52,15 +71,21 @@ final class LoadedVersion: Sendable {
     /// Keeps a VM for the time when this version becomes active again.
     func put(_ vm: consuming RuleVM, _ thread: Int) { machines[thread].put(vm) }
 
-    /// A thread runs it from here on.
-    func noteAdopted() { adopted.add(1, ordering: .releasing) }
+    /// A thread runs it from here on; its records have waited so long for the change.
+    func noteAdopted(after nanoseconds: UInt64 = 0) {
+        longestPause.max(nanoseconds, ordering: .relaxed)
+        adopted.add(1, ordering: .releasing)
+    }
+
+    /// The longest that any thread's records have waited for the change, in milliseconds.
+    var pauseMilliseconds: Double { Double(longestPause.load(ordering: .relaxed)) / 1e6 }
 
     /// True when every thread runs it.
     var isAdopted: Bool { adopted.load(ordering: .acquiring) >= machines.count }
 
     /// A thread could not begin with it.
-    func noteProblem(_ text: String) { problem.withLock { $0 = $0 ?? text } }
-    var adoptionProblem: String? { problem.withLock { $0 } }
+    func noteProblem(_ text: String) { problemText.withLock { $0 = $0 ?? text } }
+    var adoptionProblem: String? { problemText.withLock { $0 } }
 
     /// Counts what a thread has run since its last call.
     func note(records count: Int, failures failed: Int) {
@@ -78,6 +103,39 @@ final class LoadedVersion: Sendable {
         adopted.store(0, ordering: .relaxed)
         records.store(0, ordering: .relaxed)
         failures.store(0, ordering: .relaxed)
+        longestPause.store(0, ordering: .relaxed)
+        problemText.withLock { $0 = nil }
+    }
+}
+
+/// How the rule of a stage keeps its state.
+struct StateLayout: Sendable, Hashable {
+    /// Its `state_version`.
+    var number: Int
+    /// It has a function `migrate`.
+    var hasMigrate: Bool
+
+    /// The layouts of all stages of a loaded VM.
+    static func all(of vm: borrowing RuleVM, in plan: Plan) -> [StateLayout] {
+        plan.definition.stages.indices.map { stage in
+            StateLayout(
+                number: vm.stateVersion(ofStage: stage),
+                hasMigrate: vm.hasMigrate(ofStage: stage))
+        }
+    }
+}
+
+extension Plan {
+    /// Why a stage cannot go on with state of a newer layout, or nil: only its own `migrate` can
+    /// take such state back.
+    func problem(
+        ofStage stage: Int, _ layout: StateLayout, takingLayout before: Int
+    ) -> String? {
+        guard layout.number < before, !layout.hasMigrate else { return nil }
+        let stage = definition.stages[stage]
+        return "\(stage.rulePath ?? stage.name) keeps its state in layout \(layout.number) "
+            + "(state_version), and the state of \(stage.name) has layout \(before); give the "
+            + "rule a function migrate(old_version, state) that takes layout \(before)"
     }
 }
 

@@ -10,10 +10,14 @@ extension PipelineRun {
         return reloader.reload(request)
     }
 
-    /// Makes a version active that was so before. Any thread but those of the run.
-    public func rollBack(to version: String) -> ReloadOutcome {
+    /// Makes a version active that was so before. Refused when it cannot take the state back that
+    /// a later one has changed; with `force` such state stays as it is. Any thread but those of
+    /// the run.
+    public func rollBack(
+        to version: String, _ request: ReloadRequest = ReloadRequest()
+    ) -> ReloadOutcome {
         guard let reloader else { return notYet }
-        return reloader.rollBack(to: version)
+        return reloader.rollBack(to: version, request)
     }
 
     /// All versions of the rules, oldest first.
@@ -44,21 +48,4 @@ public struct VersionHistory: Sendable {
 
     /// All versions, oldest first.
     public var rows: [VersionRow] { table.rows }
-
-    /// What the store must hold so that `version` is active at the next start; throws when it was
-    /// never active.
-    public mutating func rollBack(
-        to version: String
-    ) throws(PipelineError) -> (kind: UInt8, bytes: [UInt8]) {
-        guard let row = table.rows.last(where: { $0.version == version }) else {
-            throw PipelineError(exitCode: 1, "there is no version \(version)")
-        }
-        guard row.state != .rejected, table.kept[version] != nil else {
-            throw PipelineError(
-                exitCode: 1,
-                "\(version) was never active (\(row.state.rawValue)); name one that was")
-        }
-        table.add(VersionRow(version, .active, by: "rollback"))
-        return (StoreEntry.Kind.outcome.rawValue, table.encodedRows)
-    }
 }

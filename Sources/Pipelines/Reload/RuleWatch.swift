@@ -54,7 +54,7 @@ struct RuleWatch {
     }
 
     private func visit(_ folder: String, depth: Int, _ found: inout [String: String]) {
-        for name in names(in: folder) {
+        for name in names(in: folder) where !name.hasPrefix(".") {
             let path = folder + "/" + name
             if name.hasSuffix(".lua") || name.hasSuffix(".json") {
                 note(path, &found)

@@ -44,6 +44,45 @@ public struct ShadowReport: Sendable, Hashable {
     }
 }
 
+extension ShadowReport {
+    /// The figures, as they are kept with a version; the samples are not.
+    var record: Record {
+        let counts = [
+            ("records", records), ("same", same), ("changed", changed),
+            ("newly_dropped", newlyDropped), ("newly_kept", newlyKept),
+            ("new_errors", newErrors), ("mended", mended),
+        ]
+        // Records may have any number of fields, and a row of an audit is short.
+        let changes = fields.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(20)
+            .map { Field($0.key, .integer(Int64($0.value))) }
+        return Record(
+            counts.map { Field($0.0, .integer(Int64($0.1))) }
+                + [Field("fields", .object(changes)), Field("text", .string(text))])
+    }
+
+    init(_ record: Record) {
+        records = record.count("records")
+        same = record.count("same")
+        changed = record.count("changed")
+        newlyDropped = record.count("newly_dropped")
+        newlyKept = record.count("newly_kept")
+        newErrors = record.count("new_errors")
+        mended = record.count("mended")
+        if case .object(let changes)? = record["fields"] {
+            for change in changes {
+                if case .integer(let count) = change.value { fields[change.name] = Int(count) }
+            }
+        }
+    }
+}
+
+extension Record {
+    /// A whole number among the fields; 0 without one.
+    func count(_ name: String) -> Int {
+        if case .integer(let number)? = self[name] { Int(number) } else { 0 }
+    }
+}
+
 /// Runs two versions over the same records, beside the stream and without effects. One thread.
 final class ShadowRun {
     private let plan: Plan

@@ -11,8 +11,17 @@ struct Probation: Sendable {
 
     var verdict: Verdict {
         let counts = version.counts
-        if Double(counts.failures) > errorRate * Double(records) { return .failed }
-        return counts.records >= records ? .passed : .stays
+        return Self.verdict(
+            on: counts.failures, of: counts.records, until: records, errorRate: errorRate)
+    }
+
+    /// What failures among so many records mean; a batch may bring many more records than were
+    /// wanted, and then it is the share that counts.
+    static func verdict(
+        on failures: Int, of seen: Int, until wanted: Int, errorRate: Double
+    ) -> Verdict {
+        if Double(failures) > errorRate * Double(max(seen, wanted)) { return .failed }
+        return seen >= wanted ? .passed : .stays
     }
 }
 
@@ -31,7 +40,7 @@ final class VersionBoard: Sendable {
     init(_ plan: Plan, threads: Int) {
         self.threads = threads
         let boxes = (0..<threads).map { _ in MachineBox(nil) }
-        steps = Locked([LoadedVersion(plan, boxes, stateVersions: [])])
+        steps = Locked([LoadedVersion(plan, boxes, layouts: [])])
     }
 
     /// The number of the step that is wanted; it only rises.

@@ -16,6 +16,22 @@ public struct VersionRow: Sendable, Hashable {
         case rolledBack = "rolled_back"
     }
 
+    /// What came of the attempt that the row is about, whatever happened later.
+    public enum Outcome: String, Sendable {
+        /// The run has begun with it.
+        case started
+        /// It took over.
+        case activated
+        /// Something was wrong, and the one before went on.
+        case refused
+        /// Too many of its records failed.
+        case takenBack = "taken_back"
+        /// The one after it was taken back.
+        case restored
+        /// Too many of its records failed, but the state cannot go back.
+        case kept
+    }
+
     /// The first 12 hexadecimal digits of the rule set's hash.
     public var version: String
     /// What it is.
@@ -26,8 +42,16 @@ public struct VersionRow: Sendable, Hashable {
     public var reason: String?
     /// When that was, as RFC 3339.
     public var at: String
-    /// Who wanted it: `start`, `watch`, `command` or `rollback`.
+    /// What wanted it: `start`, `watch`, `command`, `rollback` or `probation`.
     public var by: String?
+    /// The user who did.
+    public var user: String?
+    /// How many of its tests passed; nil when none ran.
+    public var tests: TestCount?
+    /// What its shadow run has found, if there was one.
+    public var shadow: ShadowReport?
+    /// What came of it.
+    public var outcome: Outcome?
 
     /// The row as JSON.
     public var json: String {
@@ -38,18 +62,28 @@ public struct VersionRow: Sendable, Hashable {
         if let reason { fields.append(Field("reason", .string(reason))) }
         fields.append(Field("at", .string(at)))
         if let by { fields.append(Field("by", .string(by))) }
+        if let user { fields.append(Field("user", .string(user))) }
+        if let tests {
+            fields.append(
+                Field(
+                    "tests",
+                    .object([
+                        Field("passed", .integer(Int64(tests.passed))),
+                        Field("total", .integer(Int64(tests.total))),
+                    ])))
+        }
+        if let shadow { fields.append(Field("shadow", .object(shadow.record.fields))) }
+        if let outcome { fields.append(Field("outcome", .string(outcome.rawValue))) }
         return String(decoding: Value.object(fields).json, as: UTF8.self)
     }
 
-    init(
-        _ version: String, _ state: State, step: String? = nil, reason: String? = nil, by: String?
-    ) {
+    init(_ version: String, _ state: State, _ outcome: Outcome, by: String, user: String) {
         self.version = version
         self.state = state
-        self.step = step
-        self.reason = reason
+        self.outcome = outcome
         at = timestamp()
         self.by = by
+        self.user = user
     }
 
     init?(_ json: [UInt8]) {
@@ -65,6 +99,13 @@ public struct VersionRow: Sendable, Hashable {
         reason = text("reason")
         at = text("at") ?? ""
         by = text("by")
+        user = text("user")
+        outcome = text("outcome").flatMap(Outcome.init)
+        if case .object(let fields)? = record["tests"] {
+            let counts = Record(fields)
+            tests = TestCount(passed: counts.count("passed"), total: counts.count("total"))
+        }
+        if case .object(let fields)? = record["shadow"] { shadow = ShadowReport(Record(fields)) }
     }
 }
 
@@ -84,7 +125,13 @@ struct VersionTable: Sendable {
     var active: String? { rows.last { $0.state == .active }?.version }
 
     /// Adds a row; the last word about a version counts, and one version is active.
-    mutating func add(_ row: VersionRow) {
+    mutating func add(_ given: VersionRow) {
+        var row = given
+        if let known = rows.last(where: { $0.version == row.version }) {
+            // The same bytes: what was found out about them holds.
+            row.tests = row.tests ?? known.tests
+            row.shadow = row.shadow ?? known.shadow
+        }
         if row.state == .active {
             for index in rows.indices where rows[index].state == .active {
                 rows[index].state = .previous
@@ -97,7 +144,9 @@ struct VersionTable: Sendable {
         }
         rows.append(row)
         if rows.count > Self.rowLimit, let index = rows.firstIndex(where: { $0.state != .active }) {
-            rows.remove(at: index)
+            let gone = rows.remove(at: index).version
+            // Nobody can go back to a version that is not listed.
+            if !rows.contains(where: { $0.version == gone }) { kept[gone] = nil }
         }
     }
 

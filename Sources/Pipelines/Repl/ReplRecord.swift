@@ -8,6 +8,13 @@ public struct ReplRecord: Sendable {
     public var text: [UInt8]
     /// Why it is no record; nil when it is one.
     public var problem: String?
+    /// Where it comes from, for `meta`; nil when it is of a file, or was typed.
+    var origin: ReplOrigin?
+    /// Lines that are shown with it.
+    var notes: [String] = []
+    /// Of a dead letter the values at each line, and the version of the rules then.
+    var trace: [String] = []
+    var ruleSet: String?
 
     /// Creates a record.
     public init(text: [UInt8], problem: String? = nil) {
@@ -76,7 +83,7 @@ extension ReplRecord {
         }
     }
 
-    private static func checked(_ text: [UInt8]) -> ReplRecord {
+    static func checked(_ text: [UInt8]) -> ReplRecord {
         do {
             _ = try Record(json: text)
             return ReplRecord(text: text)

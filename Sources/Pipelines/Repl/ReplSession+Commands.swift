@@ -6,6 +6,9 @@ extension ReplSession {
     /// The commands with what they take and do, in the order of `:help`.
     static let commands: [(name: String, arguments: String, help: String)] = [
         ("load", "FILE", "read records; the first becomes the current one"),
+        ("load", "queue NAME [N]", "look at messages of a queue; nothing is taken"),
+        ("load", "dlq [ID]", "dead letters, as the records were before the first stage"),
+        ("load", "tap STAGE [N]", "what leaves a running stage; STAGE.in, STAGE.dead"),
         ("next", "", "go to the next record of the file"),
         ("prev", "", "go to the previous one"),
         ("show", "", "print the current record"),
@@ -48,29 +51,42 @@ extension ReplSession {
             isFinished = true
             return []
         default:
-            let hint = suggestion(for: name, among: Self.commands.map(\.name))
+            let hint = suggestion(for: name, among: Self.names)
             return ["error: there is no command :\(name)\(hint); :help lists them"]
         }
     }
+
+    /// The names of the commands, each once.
+    static let names = commands.indices.filter { index in
+        !commands[..<index].contains { $0.name == commands[index].name }
+    }.map { commands[$0].name }
 
     static let noRecord = "error: there is no current record; :load FILE reads some"
 
     private func help() -> [String] {
         Self.commands.map { command in
             let head = ":\(command.name) \(command.arguments)"
-            return head + String(repeating: " ", count: max(1, 18 - head.count)) + command.help
+            return head + String(repeating: " ", count: max(1, 24 - head.count)) + command.help
         } + ["Anything else is Lua; r is the current record."]
     }
 
     // MARK: Records
 
-    /// Reads a file of records.
-    public func load(_ path: String) -> [String] {
-        guard !path.isEmpty else { return ["error: :load needs the name of a file"] }
-        switch openFile(path) {
-        case .failure(let error): return ["error: \(error.description)"]
+    private func load(_ text: String) -> [String] {
+        guard !text.isEmpty else { return ["error: :load needs a file, queue, dlq or tap"] }
+        do throws(PipelineError) { return load(try ReplInput(command: text)) } catch {
+            return ["error: \(error.description)"]
+        }
+    }
+
+    /// Reads records.
+    public func load(_ input: ReplInput) -> [String] {
+        switch openInput(input) {
+        case .failure(let error):
+            let text = error.description
+            return [text.hasPrefix("error") ? text : "error: \(text)"]
         case .success(let found):
-            guard !found.isEmpty else { return ["error: \(path) holds no record"] }
+            guard !found.isEmpty else { return ["error: \(input.name) holds no record"] }
             records = found
             place = 0
             return ["\(found.count) \(found.count == 1 ? "record" : "records")"] + show()
@@ -80,9 +96,9 @@ extension ReplSession {
     private func show() -> [String] {
         current = records[place]
         way = []
-        let head = "\(place + 1)/\(records.count) \(records[place].shown)"
-        guard let problem = records[place].problem else { return [head] }
-        return [head, "malformed: \(problem)"]
+        let record = records[place]
+        let problem = record.problem.map { ["malformed: \($0)"] } ?? []
+        return ["\(place + 1)/\(records.count) \(record.shown)"] + problem + record.notes
     }
 
     private func move(by step: Int) -> [String] {
@@ -138,11 +154,25 @@ extension ReplSession {
     }
 
     private func why() -> [String] {
+        if way.isEmpty, records.indices.contains(place), !records[place].notes.isEmpty,
+            !records[place].trace.isEmpty
+        {
+            return whyDead(records[place])
+        }
         guard let last else { return ["error: nothing was run yet"] }
         let lines = last.result.problem.map { $0.trace.isEmpty ? last.result.trace : $0.trace }
         var text = (lines ?? last.result.trace).map { sourceLine(of: $0) }
         if let problem = last.result.problem { text.append("error: \(problem.text)") }
         return text.isEmpty ? ["no rule was called"] : text
+    }
+
+    /// The values at each line of the run in which a dead letter has failed.
+    private func whyDead(_ letter: ReplRecord) -> [String] {
+        guard letter.ruleSet != plan.ruleSet.version else {
+            return letter.trace.map { sourceLine(of: $0) } + letter.notes
+        }
+        // Lines may have moved since.
+        return letter.trace + letter.notes + ["that was with rule set \(letter.ruleSet ?? "?")"]
     }
 
     /// `rules/x.lua:3: a=1` with the line itself: `rules/x.lua:3 | a = a + 1   -- a=1`.
@@ -164,7 +194,7 @@ extension ReplSession {
 
     private func time() -> [String] {
         guard let last else { return ["error: nothing was run yet"] }
-        var run = stageRun(last.stage, second: last.second)
+        var run = stageRun(last.stage, second: last.second, of: last.before)
         run.keepsTrace = false
         var best = UInt64.max
         do throws(RuleError) {

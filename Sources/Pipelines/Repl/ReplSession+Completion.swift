@@ -8,7 +8,7 @@ extension ReplSession {
         let word = String(words.last ?? "")
         if line.hasPrefix(":") {
             guard words.count > 1 else {
-                return match(line, Self.commands.map { ":" + $0.name })
+                return match(line, Self.names.map { ":" + $0 })
             }
             switch words[0] {
             case ":run", ":stage": return match(word, plan.definition.stages.map(\.name))

@@ -4,10 +4,10 @@ internal import Scripting
 internal import Stages
 
 extension ReplSession {
-    func stageRun(_ index: Int, second: Int) -> StageRun {
+    func stageRun(_ index: Int, second: Int, of record: ReplRecord) -> StageRun {
         StageRun(
             plan: plan, stage: index, lookups: lookups, state: Array(state.values),
-            now: Int64(second) * 1000, outputs: outputs[index] ?? [])
+            now: Int64(second) * 1000, outputs: outputs[index] ?? [], origin: record.origin)
     }
 
     func run(_ name: String) -> [String] {
@@ -42,13 +42,14 @@ extension ReplSession {
         }
         let second = Glibc.time(nil)
         let before = stateFields(of: stage.name)
-        var run = stageRun(index, second: second)
+        var run = stageRun(index, second: second, of: record)
         do throws(RuleError) {
             let result = try run.run(record.text)
             outputs[index] = run.outputs
             take(result.changes)
             let after = result.main.first ?? result.outputs.first?.rows.first
-            let next = result.problem == nil ? after.map { ReplRecord(text: $0) } : nil
+            var next = result.problem == nil ? after.map { ReplRecord(text: $0) } : nil
+            next?.origin = record.origin
             last = LastRun(
                 stage: index, before: record, after: next ?? record, result: result,
                 state: before, second: second)

@@ -10,13 +10,13 @@ internal import Stages
 public final class ReplSession {
     /// Reads the rules of the folder anew, or says why not.
     public typealias Loader = () -> Result<Plan, PipelineError>
-    /// Reads a file of records, or says why not.
-    public typealias Opener = (String) -> Result<[ReplRecord], PipelineError>
+    /// Reads records, or says why not.
+    public typealias Opener = (ReplInput) -> Result<[ReplRecord], PipelineError>
 
     /// True once the session is over.
     public internal(set) var isFinished = false
     let loadPlan: Loader
-    let openFile: Opener
+    let openInput: Opener
     var plan: Plan
     var stage: Int
     var records: [ReplRecord] = []
@@ -38,7 +38,7 @@ public final class ReplSession {
         stage name: String?, load: @escaping Loader, open: @escaping Opener
     ) throws(PipelineError) {
         loadPlan = load
-        openFile = open
+        openInput = open
         let plan = try load().get()
         self.plan = plan
         stage = 0
@@ -129,7 +129,11 @@ public final class ReplSession {
             return logged + ["error: \(problem.text)"]
         case .done(let values, let changed):
             pending = ""
-            if let changed { current = ReplRecord(text: changed) }
+            if let changed {
+                let origin = current?.origin
+                current = ReplRecord(text: changed)
+                current?.origin = origin
+            }
             return logged + values
         }
     }

@@ -36,6 +36,8 @@ struct StageRun {
     var countsLines = false
     /// Outputs that rules have named so far.
     var outputs: [String] = []
+    /// Where the record comes from.
+    var origin: ReplOrigin?
 
     mutating func run(_ record: [UInt8]) throws(RuleError) -> StageResult {
         while true {
@@ -66,9 +68,7 @@ struct StageRun {
         // After the load, which runs lines of its own.
         if countsLines { vm.countLines() }
         let batch = Batch()
-        batch.source = "repl"
-        batch.file = "repl"
-        unsafe record.withUnsafeBytes { unsafe batch.bytes.append($0) }
+        batch.fill(record, origin)
         let sinks = (0..<(2 + outputs.count)).map { _ in OutputBuffer() }
         let start = threadNanoseconds()
         try vm.run(batch, into: sinks)
