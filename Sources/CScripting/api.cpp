@@ -19,6 +19,10 @@ static const tw_api_entry entries[] = {
     {"reject", "return reject(reason [, field])",
      "Makes the record a dead letter with this reason; nothing of its changes remains.",
      "if r.size_bytes == 0 then return reject(\"empty video\", \"size_bytes\") end", returning},
+    {"snooze", "return snooze(delay)",
+     "In the script of a handler: gives the message back for that time (\"10s\", or a number of "
+     "seconds). The delivery does not count, and nothing of what the script did remains.",
+     "if r.not_before > now() then return snooze(\"10s\") end", returning},
     {"emit", "emit(record [, output])",
      "Adds a record (a table or a record, copied now) behind this stage, or at its output. The "
      "record itself still goes on unless the rule returns something else.",

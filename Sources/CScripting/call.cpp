@@ -101,6 +101,11 @@ static void interpret(lua_State *L, tw_vm *vm, Call &call) {
         case Verdict::drop: call.result = Call::Result::drop; break;
         case Verdict::route: call.result = Call::Result::route; break;
         case Verdict::reject: call.result = Call::Result::reject; break;
+        case Verdict::snooze:
+            if (!vm->config.allows_snooze)
+                luaL_error(L, "snooze works only in the script of a queue's handler");
+            call.result = Call::Result::snooze;
+            break;
         }
         return;
     }

@@ -1,4 +1,6 @@
 // What a rule decides about a record: drop, route, reject, emit.
+#include <cstdio>
+
 #include "internal/vm.h"
 
 namespace tidewheel {
@@ -77,6 +79,17 @@ static int host_reject(lua_State *L) {
     return 1;
 }
 
+// The reason is the time to wait, in milliseconds.
+static int host_snooze(lua_State *L) {
+    int64_t delay = read_duration(L, 1);
+    if (delay == 0)
+        return luaL_error(L, "snooze needs a duration such as \"10s\", or a number of seconds");
+    char text[24];
+    int length = snprintf(text, sizeof text, "%lld", (long long)delay);
+    push_verdict(L, Verdict::snooze, text, size_t(length), "", 0, current_line(L));
+    return 1;
+}
+
 Made *make_record(lua_State *L, tw_vm *vm, int index) {
     Handle *handle = to_handle(L, vm, index);
     if (!handle && lua_type(L, index) != LUA_TTABLE)
@@ -108,15 +121,15 @@ static int host_emit(lua_State *L) {
 
 static int verdict_tostring(lua_State *L) {
     auto *verdict = static_cast<VerdictObject *>(lua_touserdata(L, 1));
-    static const char *const names[] = {"drop", "route", "reject"};
+    static const char *const names[] = {"drop", "route", "reject", "snooze"};
     lua_pushfstring(L, "%s(\"%s\")", names[int(verdict->kind)], verdict->reason());
     return 1;
 }
 
 void open_verdicts(lua_State *L, tw_vm *vm, int base) {
     static const luaL_Reg functions[] = {{"drop", host_drop}, {"route", host_route},
-                                         {"reject", host_reject}, {"emit", host_emit},
-                                         {nullptr, nullptr}};
+                                         {"reject", host_reject}, {"snooze", host_snooze},
+                                         {"emit", host_emit}, {nullptr, nullptr}};
     for (const luaL_Reg *entry = functions; entry->name; entry++) {
         lua_pushcfunction(L, entry->func);
         lua_setfield(L, base, entry->name);

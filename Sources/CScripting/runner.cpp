@@ -99,6 +99,8 @@ static bool run_script(tw_vm *vm, uint32_t index, Node *record) {
         vm->failure.field_length = field ? verdict->field_length : 0;
         return false;
     }
+    if (call.result == Call::Result::snooze)
+        return fail(vm, stage, "snoozed", verdict->reason(), verdict->reason_length);
     // The verdict may be collected once other rules run, so its name is kept first.
     std::string name;
     if (verdict) name.assign(verdict->reason(), verdict->reason_length);

@@ -42,7 +42,7 @@ static int64_t parse_duration(std::string_view text) {
     return value * unit;
 }
 
-static int64_t ttl_of(lua_State *L, int index) {
+int64_t read_duration(lua_State *L, int index) {
     if (lua_type(L, index) == LUA_TNUMBER) {
         double milliseconds = std::floor(lua_tonumber(L, index) * 1000);
         return milliseconds >= 1 && milliseconds <= double(longest) ? int64_t(milliseconds) : 0;
@@ -65,7 +65,7 @@ int64_t read_ttl(lua_State *L, int index, const char *function) {
             luaL_error(
                 L, "%s: unknown option \"%s\"; there is ttl", function,
                 lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2));
-        ttl = ttl_of(L, -1);
+        ttl = read_duration(L, -1);
         if (ttl == 0)
             luaL_error(L, "%s: ttl = %s is no duration; write \"500ms\", \"2s\", \"10m\", \"2h\", "
                           "\"1d\" or a number of seconds", function,

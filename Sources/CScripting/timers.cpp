@@ -85,7 +85,8 @@ int call_timer(lua_State *L, tw_vm *vm) {
     const VerdictObject *verdict = to_verdict(L, vm, 1);
     if (verdict && verdict->kind == Verdict::drop) return 0;
     const char *what = luaL_typename(L, 1);
-    if (verdict) what = verdict->kind == Verdict::route ? "route" : "reject";
+    static const char *const verdicts[] = {"drop", "route", "reject", "snooze"};
+    if (verdict) what = verdicts[int(verdict->kind)];
     return luaL_error(L, "on_timer returned a %s: it returns nothing, and emits records", what);
 }
 

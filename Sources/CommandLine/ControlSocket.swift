@@ -10,8 +10,14 @@ enum ControlSocket {
     static func serve(_ run: PipelineRun, data: String?) throws -> ControlServer? {
         guard let data, let store = run.queueStore else { return nil }
         var verbs = VerbTable()
-        QueueVerbs(store).add(to: &verbs)
+        QueueVerbs(
+            store, exchanges: run.exchanges, redriveRule: run.queueScripts.redriveRules
+        ).add(to: &verbs)
         StoreVerbs(store, on: SystemDisk()).add(to: &verbs)
+        verbs.add("store.catalogue") { (call) throws(ControlFailure) in
+            let catalogue = StoreCatalogue(data, store, run.versionRows)
+            call.output.line(try catalogue.update(rebuild: call.flag("rebuild")))
+        }
         addRules(run, to: &verbs)
         addLetters(run, to: &verbs)
         LookingVerbs(run).add(to: &verbs)

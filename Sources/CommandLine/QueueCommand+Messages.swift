@@ -25,6 +25,10 @@ extension QueueCommand {
         var key: String?
         @Option(help: "What it belongs to.")
         var correlation: String?
+        @Option(help: "at_most_once: it is gone before it is handed over.")
+        var delivery: DeliveryWord?
+        @Option(help: "What the routes of an exchange look at, words parted by dots.")
+        var topic: String?
         @Option(help: "A name and a value, NAME=VALUE; may be repeated.")
         var header: [String] = []
         @Option(help: "With -: so many lines are one transaction.")
@@ -54,7 +58,8 @@ extension QueueCommand {
             var arguments = [queue(target), Field("priority", .integer(Int64(priority)))]
             for (name, text) in [
                 ("delay", delay), ("at", at), ("ttl", ttl), ("id", id), ("key", key),
-                ("correlation", correlation),
+                ("correlation", correlation), ("topic", topic),
+                ("delivery", delivery?.rawValue),
             ] {
                 arguments += optional(name, text)
             }
@@ -71,6 +76,12 @@ extension QueueCommand {
             let sign = text.firstIndex(of: "=") ?? text.endIndex
             return Field(String(text[..<sign]), .string(String(text[sign...].dropFirst())))
         }
+    }
+
+    /// What is promised about one message.
+    enum DeliveryWord: String, ExpressibleByArgument, CaseIterable {
+        case atLeastOnce = "at_least_once"
+        case atMostOnce = "at_most_once"
     }
 
     struct Receive: ParsableCommand {

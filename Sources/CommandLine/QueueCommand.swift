@@ -99,19 +99,43 @@ struct QueueCommand: ParsableCommand {
         var reason: String?
         @Option(help: "Into this queue instead.")
         var to: String?
-        @Option(help: "So many a second at most.")
-        var rate: Int?
+        @Option(
+            name: .customLong("where"),
+            help: "Only those for which this Lua expression over message and payload is true.")
+        var filter: String?
+        @Option(help: "A Lua file; its function map(message) changes the payload, or drops it.")
+        var map: String?
+        @Option(help: "So many a second at most, as 100 or 100/s.")
+        var rate: String?
         @Flag(help: "Only count them.")
         var dryRun = false
         @OptionGroup var options: StoreOptions
 
         func validate() throws {
-            if let rate { try checkCount(rate) }
+            if let rate, (perSecond ?? 0) <= 0 {
+                throw ValidationError("--rate must be messages per second above zero, not \(rate)")
+            }
+            if to == target.queue {
+                throw ValidationError(
+                    "a queue cannot be redriven onto itself; name another one with --to")
+            }
+        }
+
+        private var perSecond: Int? {
+            rate.flatMap { Int($0.hasSuffix("/s") ? String($0.dropLast(2)) : $0) }
         }
 
         func run() throws {
             var arguments = [queue(target)] + optional("reason", reason) + optional("to", to)
-            if let rate { arguments.append(Field("rate", .integer(Int64(rate)))) }
+            arguments += optional("where", filter)
+            if let map {
+                guard let text = readWholeFile(map) else {
+                    throw CommandFailure(exitCode: 2, text: "error: \(map): cannot be read (--map)")
+                }
+                arguments += optional("map_file", map)
+                arguments += optional("map", String(decoding: text, as: UTF8.self))
+            }
+            if let perSecond { arguments.append(Field("rate", .integer(Int64(perSecond)))) }
             try VerbRunner(options).run("queue.redrive", arguments + flag("dry_run", dryRun))
         }
     }

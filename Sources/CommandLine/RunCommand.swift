@@ -94,10 +94,11 @@ func loadPlan(_ folder: String) throws -> Plan {
     do throws(DiagnosticList) {
         let definition = try readDefinition(
             folder: folder, environment: environment(), catalogue: .standard)
-        if definition.sources.isEmpty {
+        if definition.sources.isEmpty, definition.handlers.isEmpty {
             // Only a folder of nothing but queues comes so far.
             throw DiagnosticList(
-                "pipeline.yaml needs the key \"source\" to be run; it declares queues only")
+                "pipeline.yaml needs the key \"source\" or \"handlers\" to be run; it declares "
+                    + "queues only")
         }
         return try Plan(definition)
     } catch {

@@ -109,7 +109,10 @@ struct VerbRunner {
             let call = ControlCall(verb: verb, arguments: given, output: output)
             let store = try open(queues)
             var verbs = VerbTable()
-            QueueVerbs(store).add(to: &verbs)
+            QueueVerbs(
+                store, exchanges: try queues.exchanges(of: store),
+                redriveRule: queues.scripts.redriveRules
+            ).add(to: &verbs)
             try verbs.run(call)
             do throws(QueueError) {
                 try store.keepUp()
@@ -134,7 +137,7 @@ struct VerbRunner {
                     settings: LogSettings(
                         segmentSize: definition.segmentBytes,
                         prewriteSize: min(1 << 20, definition.segmentBytes)),
-                    queues: definition.queues, random: &random,
+                    queues: definition.queues + [.audit, .runs], random: &random,
                     foreign: { (kind, bytes) throws(JournalError) in foreign(kind, bytes) })
                 if store.truncatedBytes > 0 {
                     writeError(
@@ -157,7 +160,7 @@ struct VerbRunner {
     /// What pipeline.yaml says about the store; nothing when there is none.
     func declaredQueues() throws(ControlFailure) -> StoreDefinition {
         guard readWholeFile("pipeline.yaml") != nil else {
-            if readWholeFile(options.data + "/FORMAT") != nil { return StoreDefinition() }
+            if readWholeFile(options.data + "/FORMAT") != nil { return try StoreDefinition() }
             throw ControlFailure(
                 2,
                 "there is no pipeline.yaml here and no store in \(options.data); go to the "
@@ -166,8 +169,7 @@ struct VerbRunner {
         do throws(DiagnosticList) {
             let definition = try readDefinition(
                 folder: ".", environment: environment(), catalogue: .standard)
-            return StoreDefinition(
-                queues: definition.queues.map(\.settings), segmentBytes: definition.segmentBytes)
+            return try StoreDefinition(definition)
         } catch { throw ControlFailure(2, describe(error.findings, in: ".")) }
     }
 }
@@ -187,8 +189,34 @@ func printLine(_ line: [UInt8]) {
 
 /// What a store is opened with.
 struct StoreDefinition {
-    var queues: [QueueSettings] = []
-    var segmentBytes = 64 << 20
+    private let definition: Definition
+    let scripts: QueueScripts
+
+    /// Nothing is declared.
+    init() throws(ControlFailure) {
+        do throws(DiagnosticList) { try self.init(Definition(folder: ".")) } catch {
+            throw ControlFailure(2, describe(error.findings, in: "."))
+        }
+    }
+
+    /// What a pipeline says. Its rule files are read only when queues ask some of them.
+    init(_ definition: Definition) throws(DiagnosticList) {
+        self.definition = definition
+        var plan = Definition(folder: definition.folder)
+        if definition.hasQueueScripts { plan = definition }
+        scripts = QueueScripts(try Plan(plan))
+    }
+
+    var queues: [QueueSettings] { definition.queueSettings(scripts) }
+    var segmentBytes: Int { definition.segmentBytes }
+
+    func exchanges(of store: Store<SystemDisk>) throws(ControlFailure) -> [Exchange] {
+        do throws(QueueError) {
+            return try definition.exchanges(scripts) { (name) throws(QueueError) in
+                try store.queue(name)
+            }
+        } catch { throw ControlFailure(error) }
+    }
 }
 
 /// Answers as a table for people: a column for each field that one of them has.

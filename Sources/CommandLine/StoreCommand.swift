@@ -11,6 +11,7 @@ struct StoreCommand: ParsableCommand {
         commandName: "store", abstract: "Check, mend, copy and list the store of a pipeline.",
         subcommands: [
             List.self, Verify.self, Repair.self, Backup.self, Restore.self, Export.self,
+            Catalogue.self,
         ])
 
     /// Runs a step on the store; an error is one screen and exit 1.

@@ -1,7 +1,5 @@
 import ArgumentParser
-import CSQLite
 import Control
-import Glibc
 import Journal
 import Queueing
 import Records
@@ -36,7 +34,7 @@ extension StoreCommand {
         private static func write(
             _ store: Store<SystemDisk>, to file: String
         ) throws(ControlFailure) -> Int {
-            guard let database = ExportFile(file) else {
+            guard let database = SQLiteFile(file) else {
                 throw ControlFailure(1, "\(file): cannot be made; check the folder")
             }
             let schema = [
@@ -78,59 +76,8 @@ extension StoreCommand {
     }
 }
 
-/// A SQLite file that is being written. One thread.
-@safe
-final class ExportFile {
-    private var database: OpaquePointer?
-    private let path: String
-    /// What went wrong first.
-    private(set) var failure: String?
-
-    init?(_ path: String) {
-        self.path = path
-        guard unsafe sqlite3_open(path, &database) == SQLITE_OK else {
-            unsafe sqlite3_close(database)
-            return nil
-        }
-    }
-
-    deinit { unsafe sqlite3_close(database) }
-
-    /// Runs a statement with values for its question marks; `blob` is the last one.
-    func run(
-        _ text: String, _ values: [Value] = [], blob: [UInt8]? = nil
-    ) throws(ControlFailure) {
-        // Text is copied, which the library asks for with this pointer.
-        let copies = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
-        var statement: OpaquePointer?
-        var status = unsafe sqlite3_prepare_v2(database, text, -1, &statement, nil)
-        for (index, value) in values.enumerated() where status == SQLITE_OK {
-            let place = Int32(index + 1)
-            switch value {
-            case .integer(let number):
-                status = unsafe sqlite3_bind_int64(statement, place, number)
-            case .null: status = unsafe sqlite3_bind_null(statement, place)
-            default:
-                let text = value.text
-                status = unsafe sqlite3_bind_text(
-                    statement, place, text, Int32(text.utf8.count), copies)
-            }
-        }
-        if let blob, status == SQLITE_OK {
-            status = unsafe blob.withUnsafeBytes {
-                unsafe sqlite3_bind_blob(
-                    statement, Int32(values.count + 1), $0.baseAddress, Int32($0.count), copies)
-            }
-        }
-        if status == SQLITE_OK { status = unsafe sqlite3_step(statement) }
-        unsafe sqlite3_finalize(statement)
-        guard status != SQLITE_DONE, status != SQLITE_ROW else { return }
-        let reason = unsafe String(cString: sqlite3_errmsg(database))
-        failure = failure ?? reason
-        throw ControlFailure(1, "\(path): \(reason)")
-    }
-
-    func add(_ message: Message) throws(ControlFailure) {
+extension SQLiteFile {
+    fileprivate func add(_ message: Message) throws(ControlFailure) {
         func time(_ milliseconds: Int64?) -> Value {
             milliseconds.map { .string(ControlTime.text(microseconds: $0 * 1000)) } ?? .null
         }

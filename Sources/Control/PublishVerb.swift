@@ -7,25 +7,54 @@ extension QueueVerbs {
     func publish(_ call: ControlCall) throws(ControlFailure) {
         let name = try call.required("queue")
         let template = try Self.message(call)
-        let queue = try Self.translate { () throws(QueueError) in try store.queue(name) }
+        let target = try Self.translate { () throws(QueueError) in
+            try store.target(name, among: exchanges)
+        }
+        if case .queue = target, call.text("topic") != nil {
+            throw ControlFailure(
+                2, "\"\(name)\" is a queue; --topic goes with the exchanges of pipeline.yaml")
+        }
         defer { published() }
         guard call.flag("stream") else {
             var message = template
             message.payload = Array((call.text("payload") ?? "").utf8)
-            let published = try Self.translate { () throws(QueueError) in
-                try store.publish(message, to: queue)
-            }
-            call.output.line(
-                Record([
-                    Field("id", .string(published.id)),
-                    Field("duplicate", .boolean(published.isDuplicate)),
-                ]))
+            try publish(message, to: target, call)
             return
         }
-        var stream = PublishStream(self, call, queue, template)
+        var stream = PublishStream(self, call, target, template)
         try Self.translate { () throws(QueueError) in try stream.run() }
         if stream.refused > 0 {
             throw ControlFailure(1, "\(stream.refused) messages were refused; see their lines")
+        }
+    }
+
+    /// One message; the answer names the queues when an exchange chose them.
+    private func publish(
+        _ message: NewMessage, to target: PublishTarget, _ call: ControlCall
+    ) throws(ControlFailure) {
+        try Self.translate { () throws(QueueError) in
+            let queues = try target.queues(for: message, topic: call.text("topic"))
+            let (published, sequence) = try store.commit { (transaction) throws(QueueError) in
+                try transaction.publish(message, to: queues)
+            }
+            try store.wait(for: sequence, queues)
+            guard let first = published.first else { return }
+            var answer = [
+                Field("id", .string(first.id)),
+                Field("duplicate", .boolean(published.allSatisfy(\.isDuplicate))),
+            ]
+            if published.contains(where: \.isReplacement) {
+                answer.append(Field("replaced", .boolean(true)))
+            }
+            let levels = Set(queues.map { store.settings(of: $0).durability.name })
+            if levels.count == 1 { answer += levels.map { Field("durability", .string($0)) } }
+            if case .exchange = target {
+                let places = zip(queues, published).map { queue, published in
+                    Field(store.settings(of: queue).name, .string(published.id))
+                }
+                answer.append(Field("queues", .object(places)))
+            }
+            call.output.line(Record(answer))
         }
     }
 
@@ -43,6 +72,7 @@ extension QueueVerbs {
         message.correlation = call.text("correlation")
         message.delay = milliseconds(call, "delay") ?? 0
         message.ttl = milliseconds(call, "ttl")
+        message.delivery = call.text("delivery").flatMap(QueueDelivery.init)
         if let text = call.text("at") {
             guard let time = TimeText.microseconds(text) else {
                 throw ControlFailure(
@@ -62,23 +92,31 @@ extension QueueVerbs {
 private struct PublishStream<Place: Disk> {
     private let verbs: QueueVerbs<Place>
     private let call: ControlCall
-    private let queue: QueueHandle
+    private let target: PublishTarget
     private var message: NewMessage
+    private let topic: String?
     private let batch: Int?
     private var lines: [(number: Int, payload: [UInt8])] = []
     private var lineNumber = 0
     private var partial: [UInt8] = []
+    /// What each answer says of it; nothing where queues may differ.
+    private var durability: [UInt8] = []
     private(set) var refused = 0
 
     init(
-        _ verbs: QueueVerbs<Place>, _ call: ControlCall, _ queue: QueueHandle,
+        _ verbs: QueueVerbs<Place>, _ call: ControlCall, _ target: PublishTarget,
         _ template: NewMessage
     ) {
         self.verbs = verbs
         self.call = call
-        self.queue = queue
+        self.target = target
+        topic = call.text("topic")
         message = template
         batch = call.integer("batch")
+        if case .queue(let queue) = target {
+            let name = verbs.store.settings(of: queue).durability.name
+            durability = Array(",\"durability\":\"\(name)\"".utf8)
+        }
     }
 
     mutating func run() throws(QueueError) {
@@ -117,21 +155,21 @@ private struct PublishStream<Place: Disk> {
         var answers: [Result<Published, QueueError>] = []
         answers.reserveCapacity(count)
         let part = lines.prefix(count)
+        let places = part.map(places)
         var message = message
-        let queue = queue
         let (_, sequence) = try verbs.store.commit { (transaction) throws(QueueError) in
             answers.removeAll(keepingCapacity: true)
-            for line in part {
+            for (line, place) in zip(part, places) {
                 message.payload = line.payload
                 do throws(QueueError) {
-                    answers.append(.success(try transaction.publish(message, to: queue)))
+                    answers.append(.success(try place.publish(message, &transaction)))
                 } catch {
                     // One that is refused planned nothing, so the others go on.
                     answers.append(.failure(error))
                 }
             }
         }
-        try verbs.store.wait(for: sequence, queue)
+        for queue in Self.queues(places) { try verbs.store.wait(for: sequence, queue) }
         for (line, answer) in zip(part, answers) {
             switch answer {
             case .success(let published):
@@ -139,6 +177,7 @@ private struct PublishStream<Place: Disk> {
                 text.appendJSONString(published.id)
                 text += ",\"line\":\(line.number)".utf8
                 if published.isDuplicate { text += ",\"duplicate\":true".utf8 }
+                text += durability
                 text.append(0x7D)
                 call.output.line(text)
             case .failure(let error):
@@ -153,5 +192,49 @@ private struct PublishStream<Place: Disk> {
         call.output.flush()
         lines.removeFirst(count)
         try verbs.store.keepUp()
+    }
+
+    /// Where a line goes; an error when no route takes it.
+    private func places(_ line: (number: Int, payload: [UInt8])) -> Places {
+        if case .queue(let queue) = target { return .one(queue) }
+        var message = message
+        message.payload = line.payload
+        do throws(QueueError) {
+            return .several(try target.queues(for: message, topic: topic))
+        } catch { return .none(error) }
+    }
+
+    private static func queues(_ places: [Places]) -> Set<QueueHandle> {
+        var queues: Set<QueueHandle> = []
+        for place in places {
+            switch place {
+            case .one(let queue): queues.insert(queue)
+            case .several(let several): queues.formUnion(several)
+            case .none: break
+            }
+        }
+        return queues
+    }
+}
+
+/// Where a line is published to.
+private enum Places {
+    case one(QueueHandle)
+    case several([QueueHandle])
+    case none(QueueError)
+
+    func publish(
+        _ message: borrowing NewMessage, _ transaction: inout Transaction
+    ) throws(QueueError) -> Published {
+        switch self {
+        case .one(let queue): return try transaction.publish(message, to: queue)
+        case .several(let queues):
+            let published = try transaction.publish(message, to: queues)
+            guard let first = published.first else {
+                throw QueueError(.unroutable, "no queue takes the message")
+            }
+            return first
+        case .none(let error): throw error
+        }
     }
 }

@@ -16,12 +16,22 @@ extension ControlFailure {
 /// The verbs of queues over an open store.
 public struct QueueVerbs<Place: Disk>: Sendable {
     let store: Store<Place>
+    /// The names that lead to queues.
+    let exchanges: [Exchange]
+    /// Makes a rule of the arguments `where`, `map` and `map_file` of a redrive.
+    let redriveRule: RedriveRuleMaker
     /// Called after something was published, so that who waits for work can look.
     let published: @Sendable () -> Void
 
     /// Verbs over a store.
-    public init(_ store: Store<Place>, published: @escaping @Sendable () -> Void = {}) {
+    public init(
+        _ store: Store<Place>, exchanges: [Exchange] = [],
+        redriveRule: @escaping RedriveRuleMaker = noRedriveRule,
+        published: @escaping @Sendable () -> Void = {}
+    ) {
         self.store = store
+        self.exchanges = exchanges
+        self.redriveRule = redriveRule
         self.published = published
     }
 
@@ -75,7 +85,9 @@ public struct QueueVerbs<Place: Disk>: Sendable {
         add("peek", &table) { (call, queue) throws(QueueError) in try peek(call, queue) }
         add("purge", &table) { (call, queue) throws(QueueError) in
             let (count, sequence) = try store.commit { (transaction) throws(QueueError) in
-                transaction.purge(queue)
+                let count = transaction.purge(queue)
+                Self.note("purge", call, [("messages", count)], &transaction)
+                return count
             }
             try store.waitUntilDurable(sequence)
             call.output.line(Record([Field("purged", .integer(Int64(count)))]))
@@ -87,29 +99,19 @@ public struct QueueVerbs<Place: Disk>: Sendable {
                     transaction.pause(
                         queue, consume: isPublish ? nil : isPaused,
                         publish: isPublish ? isPaused : nil)
+                    Self.note(name, call, [], &transaction)
                 }
                 try store.waitUntilDurable(sequence)
-                if let status = try store.status(of: queue) {
-                    call.output.line(MessageWriting.record(status))
-                }
+                if let status = try store.status(of: queue) { call.output.line(line(status)) }
             }
         }
-        add("redrive", &table) { (call, queue) throws(QueueError) in
-            let target = try call.text("to").map { (name) throws(QueueError) in
-                try store.queue(name)
-            }
-            let count = try store.redrive(
-                queue, to: target, reason: call.text("reason"), rate: call.integer("rate"),
-                isDryRun: call.flag("dry_run")
-            ) { pause(milliseconds: Int($0 / 1000)) }
-            var answer = [Field("redriven", .integer(Int64(count)))]
-            if call.flag("dry_run") { answer.append(Field("dry_run", .boolean(true))) }
-            call.output.line(Record(answer))
-        }
+        table.add("queue.redrive") { (call) throws(ControlFailure) in try redrive(call) }
         add("cancel", &table) { (call, queue) throws(QueueError) in
             let id = call.text("id") ?? ""
             let (isGone, sequence) = try store.commit { (transaction) throws(QueueError) in
-                try transaction.cancel(id, in: queue)
+                let isGone = try transaction.cancel(id, in: queue)
+                if isGone { Self.note("cancel", call, [], &transaction) }
+                return isGone
             }
             guard isGone else {
                 throw QueueError(.other, "there is no message \(id) in the queue")
@@ -117,6 +119,20 @@ public struct QueueVerbs<Place: Disk>: Sendable {
             try store.waitUntilDurable(sequence)
             call.output.line(Record([Field("cancelled", .string(id))]))
         }
+    }
+
+    /// Writes down what an operator did, in the transaction that does it.
+    static func note(
+        _ act: String, _ call: ControlCall, _ counts: [(String, Int)],
+        _ transaction: inout Transaction
+    ) {
+        var fields = [Field("act", .string(act))]
+        for (name, value) in call.arguments.fields.map({ ($0.name, $0.value) }) where name != "map"
+        {
+            fields.append(Field(name, value))
+        }
+        fields += counts.map { Field($0.0, .integer(Int64($0.1))) }
+        transaction.note(Record(fields).json, in: .audit)
     }
 
     static func translate<Value>(
@@ -133,14 +149,26 @@ public struct QueueVerbs<Place: Disk>: Sendable {
     private func stats(_ call: ControlCall) throws(QueueError) {
         if let name = call.text("queue") {
             if let status = try store.status(of: try store.queue(name)) {
-                call.output.line(MessageWriting.record(status))
+                call.output.line(line(status))
             }
             return
         }
         // The engine's own queues begin with a dot.
         for status in try store.status() where !status.name.hasPrefix(".") {
-            call.output.line(MessageWriting.record(status))
+            call.output.line(line(status))
         }
+    }
+
+    /// A queue's counts, and how far the log it shares has come: the last transaction that is in
+    /// it, and the last one that survives a power cut.
+    private func line(_ status: QueueStatus) -> Record {
+        let durable = store.durableSequence
+        var record = MessageWriting.record(status)
+        record.fields += [
+            Field("appended", .integer(Int64(max(store.appendedSequence, durable)))),
+            Field("durable", .integer(Int64(durable))),
+        ]
+        return record
     }
 
     private static func receipt(_ text: String) throws(QueueError) -> Receipt {
@@ -154,7 +182,11 @@ public struct QueueVerbs<Place: Disk>: Sendable {
     private func acknowledge(_ call: ControlCall, _ queue: QueueHandle) throws(QueueError) {
         let receipts = try call.texts("receipts").map(Self.receipt)
         try store.acknowledge(receipts, in: queue)
-        call.output.line(Record([Field("acked", .integer(Int64(receipts.count)))]))
+        call.output.line(
+            Record([
+                Field("acked", .integer(Int64(receipts.count))),
+                Field("durability", .string(store.settings(of: queue).durability.name)),
+            ]))
     }
 
     private func settle(

@@ -13,6 +13,8 @@ public struct Definition: Sendable {
     public var key: String?
     /// How many partitions there are.
     public var partitions = 16
+    /// Where that stands; the start of the file when it does not.
+    public var partitionsLocation = Location(file: "pipeline.yaml", line: 1, column: 1)
     /// The lookup tables.
     public var lookups: [LookupDefinition] = []
     /// The stages in the order written.
@@ -36,10 +38,17 @@ public struct Definition: Sendable {
 
     /// The queues in the order written.
     public var queues: [QueueDefinition] = []
+    /// The names that lead to queues, in the order written.
+    public var exchanges: [ExchangeDefinition] = []
+    /// The messages that are published again and again.
+    public var schedules: [ScheduleDefinition] = []
     /// The scripts that work on queues.
     public var handlers: [HandlerDefinition] = []
     /// How large a segment of the store gets, in bytes.
     public var segmentBytes = 64 << 20
+
+    /// Nothing but a folder.
+    public init(folder: String) { self.folder = folder }
 
     /// The first source; setting it leaves no other.
     public var source: SourceDefinition? {

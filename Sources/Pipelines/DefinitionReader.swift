@@ -108,7 +108,9 @@ struct DefinitionReader {
     /// The time zones that were read, by name.
     var zones: [String: TimeZoneRules] = [:]
     /// The queues that sources and sinks name, and where.
-    var namedQueues: [(name: String, location: Location)] = []
+    var namedQueues: [(name: String, location: Location, isSink: Bool)] = []
+    /// The queues and exchanges that schedules name, and where.
+    var namedTargets: [(name: String, location: Location)] = []
 
     init(folder: String, environment: [String: String], catalogue: Catalogue) {
         self.environment = environment
@@ -121,16 +123,21 @@ struct DefinitionReader {
         definition.name = reader.string("name") ?? "pipeline"
         definition.key = reader.string("key")
         definition.partitions = reader.integer("partitions", in: 1...32768) ?? 16
+        if reader.isPresent("partitions") {
+            definition.partitionsLocation = reader.location(of: "partitions")
+        }
         hasTime = reader.isPresent("time")
         readQueues(&reader)
         // A folder may hold nothing but queues; only a run needs more.
         isQueuesOnly =
-            (reader.isPresent("queues") || reader.isPresent("store"))
+            ["queues", "store"].contains(where: reader.isPresent)
             && !["source", "sources", "stages", "sinks"].contains(where: reader.isPresent)
         if !isQueuesOnly { readSource(&reader) }
         readLookups(reader.setting("lookups"))
         readStages(reader.setting("stages"))
         if !isQueuesOnly { readSinks(reader.setting("sinks"), in: &reader) }
+        checkNamedQueues()
+        checkScheduleTargets()
         checkRevisions()
         readLimits(reader.setting("limits"))
         readCommit(reader.setting("commit"))
@@ -168,7 +175,7 @@ struct DefinitionReader {
         guard let entry = connector(setting, what: "source", kinds: names, others: []) else {
             return
         }
-        if entry.key == "queue", let queue = queueName(entry) {
+        if entry.key == "queue", let queue = queueName(entry, isSink: false) {
             var source = SourceDefinition(
                 name: name, location: entry.location,
                 open: { (_: RunContext) throws(ConnectorError) -> any Source in

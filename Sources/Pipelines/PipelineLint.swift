@@ -76,6 +76,9 @@ struct PipelineLint {
         surroundings.shape = .open
         for handler in definition.handlers { checkRule(handler.script, needs: "process") }
         for module in plan.modules { checkRule(module.path, needs: nil) }
+        for name in definition.queueFunctions {
+            checkRule(name.file, needs: name.function.rawValue)
+        }
     }
 
     private mutating func warn(_ code: String, _ location: Location, _ message: String) {

@@ -99,6 +99,8 @@ public final class PipelineRun: Sendable {
     let readCount = Atomic<Int>(0)
     let deliveredCount = Atomic<Int>(0)
     let deadCount = Atomic<Int>(0)
+    /// Handlers that work on a message just now.
+    let busyHandlers = Atomic<Int>(0)
     let workersLeft: Atomic<Int>
     let usesState = Atomic<Bool>(false)
     /// The store on its way; nil when nothing is kept.
@@ -107,6 +109,8 @@ public final class PipelineRun: Sendable {
     let committer: Committer?
     /// The step of the rules' versions that every batch has from here on, or a later one.
     let sentStep = Atomic<Int>(0)
+    /// The functions in Lua that queues ask.
+    let scripts: QueueScripts
     /// Which version of the rules is wanted.
     let versions: VersionBoard
     /// The last records, when a new version may have to be tried on them.
@@ -135,13 +139,16 @@ public final class PipelineRun: Sendable {
         startedAt = monotonicNanoseconds()
         // An aggregate in Lua may let its record fail, so it has to run where the record does.
         workerCount = plan.definition.hasAggregatesInLua ? 1 : options.workers
-        opening = StoreOpening.begin(plan, options)
+        scripts = QueueScripts(plan)
+        opening = StoreOpening.begin(plan, options, scripts)
         committer = opening.map {
             Committer($0, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
         }
         // Windows behind several workers have a VM of their own.
         let hasWriterVM = workerCount > 1 && plan.definition.hasAggregates
-        versions = VersionBoard(plan, threads: workerCount + (hasWriterVM ? 1 : 0))
+        let versions = VersionBoard(plan, threads: workerCount + (hasWriterVM ? 1 : 0))
+        self.versions = versions
+        scripts.follow { versions.wanted.plan }
         let isReloadable = plan.definition.reload != nil || !options.once
         ring = isReloadable ? RecordRing(limit: plan.definition.reload?.shadow ?? 1000) : nil
         lookups = try LookupTables(plan)
@@ -283,6 +290,9 @@ public final class PipelineRun: Sendable {
         if plan.definition.reload?.watch == true {
             spawn { run in RuleWatch(run).main() }
         }
+        try checkFunctions()
+        noteRun()
+        try startSchedules()
         let sinks = try openSinks(context)
         if workerCount == 1 {
             handOver.send(sinks)
@@ -309,16 +319,6 @@ public final class PipelineRun: Sendable {
         }
     }
 
-    private func startHandlers() throws(PipelineError) {
-        for handler in plan.definition.handlers where !options.onlyReplays {
-            guard let store else {
-                throw PipelineError(
-                    exitCode: 2, "\(handler.location): \(Self.queueNeedsStore.description)")
-            }
-            try HandlerPool(run: self, handler: handler, store: store).start()
-        }
-    }
-
     private func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
         var sinks: [any Sink] = []
         do throws(ConnectorError) {
@@ -327,7 +327,7 @@ public final class PipelineRun: Sendable {
                 context.resumption.positions = store?.state.positions["sink \(sink.name)"] ?? [:]
                 if let queue = sink.queue {
                     guard let store else { throw Self.queueNeedsStore }
-                    sinks.append(try QueueSink(queue, store.queues))
+                    sinks.append(try store.sink(queue))
                 } else {
                     sinks.append(try sink.open(context))
                 }

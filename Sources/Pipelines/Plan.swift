@@ -60,6 +60,7 @@ public struct Plan: Sendable {
         for handler in definition.handlers {
             _ = add(FileReference(path: handler.script, location: handler.location))
         }
+        for file in definition.queueScriptFiles { _ = add(file) }
         for module in modules {
             // It was there when the folder was listed.
             _ = add(

@@ -5,6 +5,8 @@ public import Stages
 public struct QueueDefinition: Sendable {
     /// What the store is told.
     public var settings: QueueSettings
+    /// The file whose function `retry` says how long a failed message waits.
+    public var retryScript: FileReference?
     /// Where it stands.
     public var location: Location
 }
@@ -27,6 +29,8 @@ public struct HandlerDefinition: Sendable {
 extension DefinitionReader {
     mutating func readQueues(_ root: inout SettingReader) {
         if let setting = root.setting("queues") { readQueues(setting) }
+        if let setting = root.setting("exchanges") { readExchanges(setting) }
+        if let setting = root.setting("schedules") { readSchedules(setting) }
         if let setting = root.setting("store") { readStore(setting) }
         if let setting = root.setting("handlers") { readHandlers(setting) }
     }
@@ -46,10 +50,14 @@ extension DefinitionReader {
                 findings.append(Diagnostic(at: entry.location, "\"\(entry.key)\": \(rule)"))
             }
             var reader = SettingReader(entry.value, what: "queues.\(entry.key)")
-            let settings = QueueSettingReader.read(entry.key, &reader)
+            var queue = QueueDefinition(
+                settings: QueueSettingReader.read(entry.key, &reader), location: entry.location)
+            let retry = RetryReader.read(&reader)
+            queue.settings.retry = retry.policy
+            queue.retryScript = retry.script
+            if let file = retry.script { checkFile(file.path, at: file.location) }
             findings += reader.finish()
-            definition.queues.append(
-                QueueDefinition(settings: settings, location: entry.location))
+            definition.queues.append(queue)
         }
     }
 
@@ -129,6 +137,15 @@ private enum QueueSettingReader {
             settings.keepsDeadLetters = word == "keep"
         }
         settings.deduplicate = reader.milliseconds("deduplicate")
+        let words = DuplicatePolicy.allCases.map(\.rawValue)
+        if let word = reader.choice("on_duplicate", of: words) {
+            settings.onDuplicate = DuplicatePolicy(rawValue: word) ?? .ignore
+            if settings.deduplicate == nil {
+                reader.reportKey("on_duplicate", "\"on_duplicate\" goes with deduplicate")
+            }
+        }
+        settings.blocksKeyOfDead =
+            reader.choice("on_dead_key", of: ["skip", "block"]) == "block"
         let delivery = reader.choice("delivery", of: QueueDelivery.allCases.map(\.rawValue))
         settings.delivery = delivery.flatMap(QueueDelivery.init) ?? settings.delivery
         if let size = reader.bytes("max_message_size") {
@@ -138,7 +155,6 @@ private enum QueueSettingReader {
             }
         }
         settings.durability = durability(&reader)
-        settings.retry = retry(&reader)
         return settings
     }
 
@@ -158,44 +174,5 @@ private enum QueueSettingReader {
         case "memory": return .memory
         default: return .disk
         }
-    }
-
-    private static func retry(_ reader: inout SettingReader) -> RetryPolicy {
-        var policy = RetryPolicy()
-        guard let setting = reader.setting("retry") else { return policy }
-        var inner = SettingReader(setting, what: "retry")
-        policy.base = inner.milliseconds("base", allowsZero: true) ?? policy.base
-        policy.cap = inner.milliseconds("cap") ?? max(policy.cap, policy.base)
-        let factor = number("factor", 1...1000, &inner) ?? 2
-        policy.jitter = number("jitter", 0...1, &inner) ?? policy.jitter
-        switch inner.choice("shape", of: ["exponential", "linear", "fixed"]) {
-        case "linear": policy.shape = .linear
-        case "fixed": policy.shape = .fixed
-        default: policy.shape = .exponential(factor: factor)
-        }
-        if let waits = inner.strings("waits") {
-            let list = waits.compactMap(parseDuration)
-            if list.count < waits.count || list.contains(where: { $0 < 1_000_000 }) {
-                inner.report("waits", "\"waits\" must be a list of durations, such as [1s, 10s]")
-            }
-            policy.shape = .list(list.map { $0 / 1_000_000 })
-            policy.cap = max(policy.cap, list.max().map { $0 / 1_000_000 } ?? 0)
-        }
-        for finding in inner.finish() { reader.add(finding) }
-        return policy
-    }
-
-    private static func number(
-        _ key: String, _ range: ClosedRange<Double>, _ reader: inout SettingReader
-    ) -> Double? {
-        guard let setting = reader.setting(key) else { return nil }
-        if case .scalar(let text, quoted: false) = setting.content, let number = Double(text),
-            range.contains(number)
-        {
-            return number
-        }
-        let (low, high) = (Int(range.lowerBound), Int(range.upperBound))
-        reader.report(key, "\"\(key)\" must be a number from \(low) to \(high)")
-        return nil
     }
 }

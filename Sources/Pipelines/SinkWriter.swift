@@ -35,6 +35,10 @@ struct SinkWriter {
                 if let rows = queue.takeRows() { draft.messages.append(rows) }
                 continue
             }
+            if let exchange = sink as? ExchangeSink {
+                draft.routed += exchange.takeRows()
+                continue
+            }
             if let letters = sink as? LetterSink {
                 draft.letters = letters.takeRows()
                 continue

@@ -28,6 +28,11 @@ final class SourceSet {
     ) throws(PipelineError) {
         idleNanoseconds = (definition.time?.idleMilliseconds).map { $0 * 1_000_000 }
         if isEmpty { return }
+        if definition.sources.isEmpty, let store, !definition.handlers.isEmpty {
+            let waiting = HandlersSource(definition.handlers, store.queues, isOnce: context.once)
+            members = [Member(source: waiting, name: "handlers")]
+            return
+        }
         guard !definition.sources.isEmpty else {
             throw PipelineError(exitCode: 2, "the pipeline has no source")
         }

@@ -182,7 +182,7 @@ extension DefinitionReader {
         }
         // Unknown keys were reported by `connector`, so only the rest counts here.
         findings += reader.finish().filter { !$0.message.hasPrefix("unknown key") }
-        if let entry, entry.key == "queue", let queue = queueName(entry) {
+        if let entry, entry.key == "queue", let queue = queueName(entry, isSink: true) {
             var sink = SinkDefinition(
                 name: name, from: from, fromLocation: reader.location(of: "from"),
                 open: { (_: RunContext) throws(ConnectorError) -> any Sink in
@@ -204,9 +204,9 @@ extension DefinitionReader {
     }
 
     /// The queue that a source or sink names.
-    mutating func queueName(_ entry: Setting.Entry) -> String? {
+    mutating func queueName(_ entry: Setting.Entry, isSink: Bool) -> String? {
         if case .scalar(let text, _) = entry.value.content, isName(text, others: [0x2D, 0x2E]) {
-            namedQueues.append((text, entry.value.location))
+            namedQueues.append((text, entry.value.location, isSink))
             return text
         }
         findings.append(

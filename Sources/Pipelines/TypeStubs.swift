@@ -77,7 +77,8 @@ public struct TypeStubs {
     private static let groups = ["What a rule returns", "Data from the engine", "Values"]
 
     private static let results = [
-        "drop": "Verdict", "route": "Verdict", "reject": "Verdict", "lookup": "any",
+        "drop": "Verdict", "route": "Verdict", "reject": "Verdict", "snooze": "Verdict",
+        "lookup": "any",
         "state.get": "any", "state.incr": "number", "now": "integer", "json.encode": "string",
         "json.decode": "any", "json.array": "table", "time.parse": "integer?",
         "time.format": "string", "hash": "string|integer", "round": "number",

@@ -18,6 +18,8 @@ public struct NewMessage: Sendable {
     public var delay: Int64 = 0
     /// How long it lives from now on, in milliseconds; nil for as long as the queue says.
     public var ttl: Int64?
+    /// `atMostOnce`: it is gone, durably, before it is handed over; nil for what the queue says.
+    public var delivery: QueueDelivery?
 
     /// A message with the defaults.
     public init(_ payload: [UInt8]) { self.payload = payload }
@@ -43,6 +45,8 @@ public struct Published: Sendable, Hashable {
     public var id: String { given ?? MessageID.text(number: number, milliseconds: milliseconds) }
     /// True when a message of that id was published before; nothing was added.
     public var isDuplicate = false
+    /// True when that one waited for its time and has given way to this one.
+    public var isReplacement = false
     /// Its number in the store.
     public var number: UInt64
     let given: String?

@@ -1,9 +1,10 @@
 internal import Journal
 
 extension [UInt8] {
-    /// 72 bytes: number u64, queue u16, state u8, priority u8, deaths and owner u8, zero u8,
-    /// attempts u16, time i64, expiry i64, token u32, started u32, key u64, position and history of
-    /// three u32 each. Words are put together first: growing an array once is cheaper than often.
+    /// 72 bytes: number u64, queue u16, state u8, priority u8, deaths and owner u8, at most once
+    /// u8, attempts u16, time i64, expiry i64, token u32, started u32, key u64, position and
+    /// history of three u32 each. Words are put together first: growing an array once is cheaper
+    /// than often.
     mutating func put(_ record: Record) {
         // Zero says there is none: no entry begins at the start of a segment.
         let history = record.history ?? LogPosition(segment: 0, offset: 0, length: 0)
@@ -11,7 +12,7 @@ extension [UInt8] {
             UInt64(record.queue) | UInt64(record.state.rawValue) << 16
             | UInt64(record.priority) << 24
             | UInt64(record.deaths | (record.isOwned ? 0x80 : 0)) << 32
-            | UInt64(record.attempts) << 48
+            | UInt64(record.isAtMostOnce ? 1 : 0) << 40 | UInt64(record.attempts) << 48
         let words: InlineArray<9, UInt64> = [
             record.number.littleEndian, labels.littleEndian,
             UInt64(bitPattern: record.time).littleEndian,
@@ -83,6 +84,7 @@ extension EntryReader {
         let flags = number(UInt8.self, at: start + 12)
         record.deaths = flags & 3
         record.isOwned = flags & 0x80 != 0
+        record.isAtMostOnce = number(UInt8.self, at: start + 13) & 1 != 0
         record.attempts = number(UInt16.self, at: start + 14)
         record.time = number(Int64.self, at: start + 16)
         record.expiry = number(Int64.self, at: start + 24)

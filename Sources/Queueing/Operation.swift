@@ -41,6 +41,7 @@ struct Record: Hashable {
     var priority: UInt8 = 4
     var deaths: UInt8 = 0
     var isOwned = false
+    var isAtMostOnce = false
     var attempts: UInt16 = 0
     var time: Int64 = 0
     var expiry: Int64 = 0

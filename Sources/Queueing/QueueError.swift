@@ -14,6 +14,8 @@ public struct QueueError: Error, Sendable, Hashable, CustomStringConvertible {
         case paused
         /// The message is larger than the queue allows.
         case tooLarge
+        /// No route of an exchange takes the message.
+        case unroutable
         /// What was asked for makes no sense.
         case misuse
         /// The journal cannot go on, for this reason.

@@ -55,6 +55,17 @@ extension QueueSet {
     private mutating func attachKeyed(_ ready: [[[UInt32]]]) {
         guard !keys.isEmpty else { return }
         let keyed = ready.joined().joined().filter { slots[$0].hasKey }
-        for index in keyed.sorted(by: isBefore) { attach(index) }
+        // Whoever holds its key goes before those that wait for it: one that was delivered
+        // already, or a dead one that blocks it.
+        let targets = Set(queues.compactMap(\.settings.deadLetterTarget))
+        let held = keyed.filter { index in
+            slots[index].attempts > 0
+                || targets.contains(queues[Int(slots[index].queue)].settings.name)
+        }
+        let holders = Set(held)
+        for index in held.sorted(by: isBefore) { attach(index) }
+        for index in keyed.filter({ !holders.contains($0) }).sorted(by: isBefore) {
+            attach(index)
+        }
     }
 }

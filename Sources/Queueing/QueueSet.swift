@@ -13,6 +13,8 @@ struct QueueSet {
     /// Ordering keys and histories of the few messages that have one.
     var keys: [UInt64: UInt64] = [:]
     var histories: [UInt64: LogPosition] = [:]
+    /// The few messages that are delivered at most once though their queue says otherwise.
+    var atMostOnce: Set<UInt64> = []
     var use = SegmentUse()
     /// Bodies of messages that are never written, by the offset of their position.
     var volatileBodies: [UInt32: [UInt8]] = [:]
@@ -54,7 +56,15 @@ struct QueueSet {
             slots[index].number = record.number
         } else if !isNew, let found = numbers.find(record.number, slots) {
             index = found
-            detach(index, leavesKey: slots[index].queue != record.queue)
+            // A dead message that blocks its key keeps it.
+            detach(
+                index,
+                leavesKey: slots[index].queue != record.queue && keys[record.number] != record.key)
+            if slots[index].segment == Self.volatileSegment,
+                slots[index].position != record.position
+            {
+                volatileBodies[slots[index].offset] = nil
+            }
             use.add(slots[index].segment, -1, -Int(slots[index].length))
         } else {
             index = slots.take()
@@ -77,6 +87,11 @@ struct QueueSet {
         slots[index] = slot
         use.add(record.position.segment, 1, Int(record.position.length))
         setHistory(index, record.history)
+        if record.isAtMostOnce {
+            atMostOnce.insert(record.number)
+        } else if !atMostOnce.isEmpty {
+            atMostOnce.remove(record.number)
+        }
         if record.key != 0 || slots[index].hasKey {
             keys[record.number] = record.key == 0 ? nil : record.key
             slots[index].hasKey = record.key != 0
@@ -105,6 +120,7 @@ struct QueueSet {
         use.add(slots[index].segment, -1, -Int(slots[index].length))
         setHistory(index, nil)
         if slots[index].hasKey { keys[number] = nil }
+        if !atMostOnce.isEmpty { atMostOnce.remove(number) }
         if slots[index].segment == Self.volatileSegment {
             volatileBodies[slots[index].offset] = nil
         }

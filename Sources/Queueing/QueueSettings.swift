@@ -20,6 +20,14 @@ public enum QueueDelivery: String, Sendable, Hashable, CaseIterable {
     case exactlyOnce = "exactly_once"
 }
 
+/// What becomes of a message whose id is known.
+public enum DuplicatePolicy: String, Sendable, Hashable, CaseIterable {
+    /// It is not added.
+    case ignore
+    /// It takes the place of the first one, as long as that waits for its time.
+    case replaceIfScheduled = "replace_if_scheduled"
+}
+
 /// When a message of a queue counts as kept.
 public enum QueueDurability: Sendable, Hashable {
     /// After it is on the disk. Only this is called durable.
@@ -76,13 +84,16 @@ public struct QueueSettings: Sendable, Hashable {
     public var keepsDeadLetters = true
     /// For how long an id is remembered; nil when ids are not compared.
     public var deduplicate: Int64?
+    /// What becomes of a message whose id is remembered.
+    public var onDuplicate = DuplicatePolicy.ignore
     /// When a message counts as kept.
     public var durability = QueueDurability.disk
     /// What it promises about one message.
     public var delivery = QueueDelivery.atLeastOnce
     /// How large a payload with its headers may be.
     public var maxMessageSize = 1 << 20
-    /// True when a dead message of an ordering key keeps those behind it back.
+    /// True when a dead message keeps those behind it of its ordering key back, until it is
+    /// redriven or taken out of the queue for the dead.
     public var blocksKeyOfDead = false
 
     /// A queue with the defaults.

@@ -10,6 +10,8 @@ public struct RetryPolicy: Sendable, Hashable {
         case exponential(factor: Double)
         /// These, the last one again and again.
         case list([Int64])
+        /// What a function says; where it does not know, the base, doubled each time.
+        case function(RetryFunction)
     }
 
     /// The shape.
@@ -33,19 +35,24 @@ public struct RetryPolicy: Sendable, Hashable {
         switch shape {
         case .fixed: wait = Double(base)
         case .linear: wait = Double(base) * Double(number)
-        case .exponential(let factor):
-            wait = Double(base)
-            var step = 1
-            // Beyond the cap it would only overflow.
-            while step < number, wait < Double(cap) {
-                wait *= factor
-                step += 1
-            }
+        case .exponential(let factor): wait = exponential(factor, number)
+        case .function: wait = exponential(2, number)
         case .list(let waits):
             wait = Double(waits.isEmpty ? base : waits[min(number, waits.count) - 1])
         }
         wait = min(wait, Double(cap))
         if jitter > 0 { wait *= 1 + Double.random(in: -jitter...jitter, using: &random) }
         return max(0, Int64(min(wait, Double(cap)).rounded()))
+    }
+
+    private func exponential(_ factor: Double, _ number: Int) -> Double {
+        var wait = Double(base)
+        var step = 1
+        // Beyond the cap it would only overflow.
+        while step < number, wait < Double(cap) {
+            wait *= factor
+            step += 1
+        }
+        return wait
     }
 }

@@ -28,7 +28,7 @@ extension Store {
             try transaction.receive(from: queue, max: limit, lease: lease, isOwned: isOwned)
         }
         guard let first = leases.first else { return [] }
-        if first.isGone {
+        if leases.contains(where: \.isGone) {
             try wait(for: sequence, queue)
         } else if first.record.position.segment != QueueSet.volatileSegment {
             try waitUntilWritten(sequence)
@@ -44,6 +44,15 @@ extension Store {
             try transaction.acknowledge(receipts, in: queue)
         }
         try wait(for: sequence, queue)
+    }
+
+    /// How many more messages fit into a queue; one that lets the oldest go always has room.
+    public func room(in queue: QueueHandle) -> Int {
+        core.begin()
+        defer { core.end() }
+        let settings = core.transaction.queues.queues[Int(queue.number)].settings
+        if settings.overflow == .dropOldest { return .max }
+        return settings.maxSize - core.transaction.queues.queues[Int(queue.number)].counts.size
     }
 
     /// What a queue was told.
@@ -68,7 +77,11 @@ extension Store {
     /// Reads the messages that were taken. Throws when their bytes have changed.
     public func messages(of leases: [Lease]) throws(QueueError) -> [Message] {
         var messages = try messages(leases.map(\.record))
-        for index in messages.indices { messages[index].receipt = leases[index].receipt }
+        for (index, lease) in leases.enumerated() {
+            // What is gone already has no lease to be settled, nor one that ends.
+            messages[index].receipt = lease.isGone ? nil : lease.receipt
+            if lease.isGone { messages[index].until = nil }
+        }
         return messages
     }
 
@@ -216,32 +229,5 @@ extension QueueSet {
         }
         found.sort { $0.number < $1.number }
         return found.prefix(limit).map { record($0.index) }
-    }
-}
-
-extension Store {
-    /// Puts messages back from the dead, step by step, so that others go on; returns how many.
-    /// `rate` is messages per second at most; `pause` waits for so many microseconds.
-    public func redrive(
-        _ queue: QueueHandle, to target: QueueHandle? = nil, reason: String? = nil,
-        rate: Int? = nil, isDryRun: Bool = false, pause: (Int64) -> Void = { _ in }
-    ) throws(QueueError) -> Int {
-        var moved = 0
-        var after: UInt64 = 0
-        let step = min(1000, rate ?? 1000)
-        while true {
-            let from = after
-            let (result, sequence) = try commit { (transaction) throws(QueueError) in
-                try transaction.redrive(
-                    queue, to: target, reason: reason, after: from, limit: step, isDryRun: isDryRun)
-            }
-            if !isDryRun { try waitUntilDurable(sequence) }
-            moved += result.moved
-            if result.looked < step || result.last == after { return moved }
-            after = result.last
-            if let rate, rate > 0, !isDryRun {
-                pause(Int64(result.moved) * 1_000_000 / Int64(rate))
-            }
-        }
     }
 }

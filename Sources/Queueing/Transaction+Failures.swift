@@ -31,9 +31,20 @@ extension Transaction {
             try bury(index, reason: "max_attempts", attempt: attempt)
             return
         }
-        let wait =
-            delay
-            ?? settings.retry.wait(after: Int(slot.attempts), random: &random)
+        var answer = RetryFunction.Answer.unknown
+        if let delay {
+            answer = .wait(delay)
+        } else {
+            answer = try self.answer(index, settings.retry, failure)
+        }
+        let wait: Int64
+        switch answer {
+        case .wait(let given): wait = given
+        case .unknown: wait = settings.retry.wait(after: Int(slot.attempts), random: &random)
+        case .dead:
+            try bury(index, reason: "given_up", attempt: attempt)
+            return
+        }
         var record = queues.record(index)
         record.state = .retrying
         record.time = min(milliseconds + max(0, wait), Slot.latest)
@@ -83,7 +94,11 @@ extension Transaction {
         record.expiry = 0
         record.token = 0
         record.started = 0
-        record.key = 0
+        // Only the one whose turn it was can keep the others of its key waiting.
+        let blocksKey =
+            source.blocksKeyOfDead && queues.groups.isActive(record.key, record.number)
+        if !blocksKey { record.key = 0 }
+        record.isAtMostOnce = false
         record.history = nil
         if isVolatile {
             add(.record(record), isVolatile: true)

@@ -34,6 +34,7 @@ extension Transaction {
         if isOwned { hasOwnedLeases = true }
         var leases: [Lease] = []
         var updates: [Update] = []
+        var gone: [UInt64] = []
         leases.reserveCapacity(indices.count)
         updates.reserveCapacity(indices.count)
         var redelivered = 0
@@ -51,16 +52,19 @@ extension Transaction {
                 Lease(
                     receipt: Receipt(
                         number: record.number, attempt: record.attempts, token: record.token),
-                    record: record, isGone: isGone))
-            updates.append(Update(record))
+                    record: record, isGone: isGone || record.isAtMostOnce))
+            if isGone || record.isAtMostOnce {
+                gone.append(record.number)
+            } else {
+                updates.append(Update(record))
+            }
         }
         let isVolatile = settings.durability == .memory
-        if isGone {
-            add(.removes(updates.map(\.number)), isVolatile: isVolatile)
+        if !gone.isEmpty {
+            add(.removes(gone), isVolatile: isVolatile)
             require(settings.durability)
-        } else {
-            add(.updates(updates), isVolatile: isVolatile)
         }
+        if !updates.isEmpty { add(.updates(updates), isVolatile: isVolatile) }
         tally(queue, .delivered, leases.count)
         if redelivered > 0 { tally(queue, .redelivered, redelivered) }
         return leases
@@ -239,6 +243,7 @@ extension QueueSet {
         record.priority = slot.priority
         record.deaths = slot.deaths
         record.isOwned = slot.isOwned
+        record.isAtMostOnce = !atMostOnce.isEmpty && atMostOnce.contains(slot.number)
         record.attempts = slot.attempts
         record.time = slot.time
         record.expiry = slot.expiry

@@ -26,9 +26,9 @@ public struct Transaction {
     var tallies: [(queue: UInt16, tally: Tally, count: Int)] = []
     /// Slots that a command of this transaction has already.
     var touched: [UInt32] = []
-    private var added: [UInt16: Int] = [:]
-    private var newIDs: [IDHash: UInt64] = [:]
-    private var remembered: [KnownID] = []
+    var added: [UInt16: Int] = [:]
+    var newIDs: [IDHash: UInt64] = [:]
+    var remembered: [KnownID] = []
     private var registered: [UInt16] = []
     private var scratch: [UInt8] = []
     /// True when it holds entries that are not the queues'.
@@ -41,7 +41,7 @@ public struct Transaction {
     /// The strictest of the queues that something was published to or acknowledged from.
     private(set) var durability: Durability?
     /// Bodies of new messages that are never written, by the offset of their position.
-    private(set) var newBodies: [UInt32: [UInt8]] = [:]
+    var newBodies: [UInt32: [UInt8]] = [:]
     private var nextVolatile: UInt32 = 0
     /// True when this process took leases for itself since the store was opened.
     var hasOwnedLeases = false
@@ -92,15 +92,15 @@ public struct Transaction {
     ) throws(QueueError) -> Published {
         let queue = handle.number
         let settings = queues.queues[Int(queue)].settings
-        let (number, first) = try admit(message, queue, settings)
-        if let first {
-            return Published(
-                isDuplicate: true, number: first, given: message.id, milliseconds: milliseconds)
-        }
+        let (number, admission) = try admit(message, queue, settings)
+        let published = Published(
+            isDuplicate: admission != .new, isReplacement: admission == .replaces,
+            number: number, given: message.id, milliseconds: milliseconds)
+        if admission == .repeats { return published }
         let record = record(message, queue, settings, number)
         write(message, record, settings)
         tally(queue, .published)
-        return Published(number: number, given: message.id, milliseconds: milliseconds)
+        return published
     }
 
     /// Publishes one message to several queues; its bytes are in the log once. Throws when one of
@@ -128,55 +128,23 @@ public struct Transaction {
                 }
                 continue
             }
-            let (number, first) = try admit(message, queue, settings)
-            if let first {
-                published.append(
-                    Published(
-                        isDuplicate: true, number: first, given: message.id,
-                        milliseconds: milliseconds))
-                continue
-            }
+            let (number, admission) = try admit(message, queue, settings)
+            published.append(
+                Published(
+                    isDuplicate: admission != .new, isReplacement: admission == .replaces,
+                    number: number, given: message.id, milliseconds: milliseconds))
+            if admission == .repeats { continue }
             var record = record(message, queue, settings, number)
             record.position = LogPosition(segment: 0, offset: shared.offset, length: shared.length)
             register(queue)
             plan(.record(record))
             require(settings.durability)
             tally(queue, .published)
-            published.append(
-                Published(number: number, given: message.id, milliseconds: milliseconds))
         }
         return published
     }
 
-    /// Gives a message its number, or says which one it repeats.
-    private mutating func admit(
-        _ message: borrowing NewMessage, _ queue: UInt16, _ settings: QueueSettings
-    ) throws(QueueError) -> (number: UInt64, first: UInt64?) {
-        try check(message, settings)
-        if queues.queues[Int(queue)].isPublishPaused {
-            throw QueueError(
-                .paused, "publishing to \"\(settings.name)\" is paused; resume it first")
-        }
-        let number = queues.nextNumber
-        if let id = message.id, let window = settings.deduplicate {
-            let hash = IDHash(queue: queue, id: id)
-            if let first = newIDs[hash] ?? queues.known.number(of: hash, at: milliseconds) {
-                tally(queue, .deduplicated)
-                return (first, first)
-            }
-            try makeRoom(queue, settings)
-            newIDs[hash] = number
-            remembered.append(
-                KnownID(id: hash, until: milliseconds + window, number: number))
-        } else {
-            try makeRoom(queue, settings)
-        }
-        queues.nextNumber += 1
-        added[queue, default: 0] += 1
-        return (number, nil)
-    }
-
-    private func check(
+    func check(
         _ message: borrowing NewMessage, _ settings: QueueSettings
     ) throws(QueueError) {
         guard message.priority <= 9 else {
@@ -204,6 +172,7 @@ public struct Transaction {
         record.number = number
         record.queue = queue
         record.priority = message.priority
+        record.isAtMostOnce = message.delivery == .atMostOnce
         var due = milliseconds
         if let at = message.at { due = at / 1000 + (at % 1000 > 0 ? 1 : 0) }
         if message.delay > 0 { due = max(due, milliseconds) + message.delay }
@@ -247,53 +216,6 @@ public struct Transaction {
         swap(&bytes, &scratch)
         steps.append(Step(operation: .record(record), entry: entry))
         require(settings.durability)
-    }
-
-    /// Refuses, or lets the oldest one go, when the queue is full.
-    private mutating func makeRoom(
-        _ queue: UInt16, _ settings: QueueSettings
-    ) throws(QueueError) {
-        let size = queues.queues[Int(queue)].counts.size + (added[queue] ?? 0)
-        guard size >= settings.maxSize else { return }
-        if settings.overflow == .dropOldest, let oldest = oldest(queue) {
-            added[queue, default: 0] -= 1
-            try bury(oldest, reason: "overflow", attempt: nil)
-            return
-        }
-        queues.queues[Int(queue)].totals.refused += 1
-        throw full(queue)
-    }
-
-    func full(_ queue: UInt16) -> QueueError {
-        let state = queues.queues[Int(queue)]
-        return QueueError(
-            .full,
-            "the queue \"\(state.settings.name)\" is full: it holds \(state.counts.size) of "
-                + "\(state.settings.maxSize) messages; receive some or raise max_size")
-    }
-
-    /// True when one more message fits.
-    func hasRoom(_ queue: UInt16) -> Bool {
-        let size = queues.queues[Int(queue)].counts.size + (added[queue] ?? 0)
-        return size < queues.queues[Int(queue)].settings.maxSize
-    }
-
-    /// Notes that the transaction adds a message.
-    mutating func grow(_ queue: UInt16) { added[queue, default: 0] += 1 }
-
-    private func oldest(_ queue: UInt16) -> UInt32? {
-        var oldest: UInt32?
-        for line in queues.queues[Int(queue)].lines {
-            line.forEach(queues.slots, queues.numbers, queue) { index in
-                if queues.slots[index].isTouched { return true }
-                if let known = oldest, queues.slots[known].number < queues.slots[index].number {
-                    return false
-                }
-                oldest = index
-                return false
-            }
-        }
-        return oldest
     }
 
     // MARK: - Building the frame

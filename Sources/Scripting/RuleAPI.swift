@@ -44,6 +44,7 @@ public enum RuleAPI {
             | `route(name)` | pass it to the stage's output `name` instead |
             | a list of records | these records instead of the one |
             | `reject(reason [, field])`, or any error | a dead letter with the original bytes |
+            | `snooze(delay)` | in a handler: the message comes again later, uncounted |
 
             ## Timers
 
@@ -53,6 +54,15 @@ public enum RuleAPI {
             later than `at`, and returns nothing. An error makes one dead letter, and nothing \
             remains of what it did; the timer is gone all the same. At the end of the input every \
             timer fires; one that sets itself anew then stays for the next run.
+
+            ## Functions that queues ask
+
+            `retry:` of a queue names a file with `function retry(message, attempt, error)`: it \
+            returns seconds to wait (or a text such as "10s"), or nil for dead. `rule:` of a route \
+            names one with `function match(message)`, true when the route takes it; that of \
+            `queue redrive --map` has `function map(message)`, which changes `message.payload`, or \
+            returns `drop()`. A message has `payload`, `headers`, `priority`, `id`, `queue`, \
+            `attempt`, `key`, `correlation`, and once dead `reason`, `source_queue`, `attempts`.
 
             ## What meta tells
 

@@ -27,6 +27,10 @@ public struct RuleLint {
     /// Names that the engine calls or reads in a rule file.
     private static let hooks = ["process", "generate", "migrate", "state_version", "on_timer"]
 
+    private static let parameters = [
+        "process": "(r, meta)", "retry": "(message, attempt, error)", "match": "(message)",
+    ]
+
     /// Begins with a file's text.
     public init(file: String, text: [UInt8]) {
         self.file = file
@@ -59,7 +63,7 @@ public struct RuleLint {
             add(
                 "TW0202", LuaPlace(line: 1, column: 1),
                 "the file defines no function \(function)"
-                    + (function == "process" ? "(r, meta)" : "(i)"))
+                    + (Self.parameters[function] ?? "(i)"))
         }
         return found.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
     }

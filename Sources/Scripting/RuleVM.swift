@@ -23,6 +23,8 @@ public struct RuleVMOptions: Sendable {
     public var trace = true
     /// A fixed clock in milliseconds since 1970, for tests; nil: the real one.
     public var now: Int64?
+    /// `snooze` may be returned: the records are messages that can be given back.
+    public var allowsSnooze = false
     /// Note what `stateChanges` will tell.
     public var tracksChanges = false
     /// Takes what rules log: stage and text.
@@ -79,6 +81,7 @@ public struct RuleVM: ~Copyable {
         unsafe config.partitions = UInt32(options.partitions)
         unsafe config.trace = options.trace
         unsafe config.track_changes = options.tracksChanges
+        unsafe config.allows_snooze = options.allowsSnooze
         unsafe config.now_milliseconds = options.now ?? 0
         log = options.log.map(LogBox.init)
         if let log {

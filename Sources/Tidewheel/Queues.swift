@@ -51,9 +51,25 @@ public struct Queue: Sendable {
     let store: Store<SystemDisk>
     let waiting: WaitingHandlers
 
-    /// Publishes a message; returns when it is as durable as the queue says.
+    /// Publishes a message; returns when it is as durable as the queue says. A full queue whose
+    /// `overflow` is `block` makes it wait for room, until the task is cancelled; others refuse.
     @discardableResult
     public func publish(_ message: NewMessage) async throws(QueueError) -> Published {
+        let waits = store.settings(of: queue).overflow == .block
+        while true {
+            // Who waits is not refused, and is not counted as such.
+            if waits {
+                while store.room(in: queue) <= 0, !Task.isCancelled {
+                    await waiting.wait(microseconds: 20_000)
+                }
+            }
+            do throws(QueueError) { return try await publishNow(message) } catch {
+                guard waits, error.code == .full, !Task.isCancelled else { throw error }
+            }
+        }
+    }
+
+    private func publishNow(_ message: NewMessage) async throws(QueueError) -> Published {
         let queue = queue
         let (published, sequence) = try store.commit { (transaction) throws(QueueError) in
             try transaction.publish(message, to: queue)
@@ -89,6 +105,7 @@ public struct Queue: Sendable {
             try transaction.acknowledge([receipt], in: queue)
         }
         if isDurable { try await store.durable(sequence) }
+        waiting.wake()
     }
 
     /// The delivery failed; the message waits as the queue says, or is dead.

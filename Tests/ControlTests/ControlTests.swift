@@ -67,7 +67,7 @@ import Testing
             "queue.publish",
             [queue, Field("payload", .string("{\"a\":1}")), Field("id", .string("x"))],
             folder("data"))
-        #expect(sent.lines == ["{\"id\":\"x\",\"duplicate\":false}"])
+        #expect(sent.lines == ["{\"id\":\"x\",\"duplicate\":false,\"durability\":\"disk\"}"])
         let taken = try ask("queue.receive", [queue], folder("data"))
         let message = try Record(json: try #require(taken.lines.first))
         #expect(message["id"] == .string("x"))
@@ -75,7 +75,10 @@ import Testing
             "store.backup", [Field("target", .string(folder("copy")))], folder("data"))
         #expect(copy.lines.count == 1)
         let receipt = Field("receipts", .array([message["receipt"] ?? .null]))
-        #expect(try ask("queue.ack", [queue, receipt], folder("data")).lines == ["{\"acked\":1}"])
+        #expect(
+            try ask("queue.ack", [queue, receipt], folder("data")).lines == [
+                "{\"acked\":1,\"durability\":\"disk\"}"
+            ])
         #expect {
             try ask("queue.ack", [queue, receipt], folder("data"))
         } throws: { ($0 as? ControlFailure)?.message.contains("stale") == true }

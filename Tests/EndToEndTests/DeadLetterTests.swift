@@ -133,7 +133,8 @@ import Testing
             let published = try Self.run(
                 folder, "queue", "publish", "jobs", "{\"v\":\(index)}", "--id", "m\(index)",
                 "--header", "tenant=t\(index)")
-            #expect(published.output == "{\"id\":\"m\(index)\",\"duplicate\":false}\n")
+            let start = "{\"id\":\"m\(index)\",\"duplicate\":false,"
+            #expect(published.output.hasPrefix(start))
         }
         #expect(try Self.run(folder, "queue", "publish", "jobs", "{\"bad\":true}").status == 0)
         let run = try Self.run(folder, "run", ".", "--once")

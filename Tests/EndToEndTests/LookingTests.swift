@@ -67,11 +67,12 @@ import Testing
         let running = try Running(workers: workers)
         try load(Self.busy, running)
         let (outcome, next) = try whileFeeding(
-            running, ["top", "--interval", "400ms", "-n", "2", "--format", "json"])
+            running, ["top", "--interval", "1s", "-n", "3", "--format", "json"])
         #expect(outcome.status == 0, "\(outcome.errors)")
         let stages = records(outcome.output).filter { $0["what"] == "stage" }
-        #expect(stages.count == 2 && stages.allSatisfy { $0["name"] == "shape" })
-        let stage = stages.last
+        #expect(stages.count == 3 && stages.allSatisfy { $0["name"] == "shape" })
+        // In a second of a busy machine nothing may have been called.
+        let stage = stages.last { $0["p50_us"] != .null }
         let seen = number(stage, "records")
         #expect(seen >= 20 && seen <= Double(next))
         #expect(number(stage, "calls") == seen)

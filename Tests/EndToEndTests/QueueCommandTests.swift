@@ -28,9 +28,10 @@ import Testing
         let payload = "{\"a\":  1.50, \"b\":[]}"
         let sent = try tool(
             "queue", "publish", "jobs", payload, "--id", "x", "--header", "k=v", "--priority", "7")
-        #expect(sent.outputText == "{\"id\":\"x\",\"duplicate\":false}\n")
+        #expect(sent.outputText == "{\"id\":\"x\",\"duplicate\":false,\"durability\":\"disk\"}\n")
         let again = try tool("queue", "publish", "jobs", "{}", "--id", "x")
-        #expect(again.outputText == "{\"id\":\"x\",\"duplicate\":true}\n" && again.status == 0)
+        #expect(again.outputText.hasPrefix("{\"id\":\"x\",\"duplicate\":true,"))
+        #expect(again.status == 0)
         let received = try tool("queue", "receive", "jobs")
         #expect(received.outputText.contains("\"payload\":\(payload),\"headers\":{\"k\":\"v\"}"))
         let receipt = try #require(try records(received).first?["receipt"]?.text)

@@ -107,7 +107,9 @@ import Testing
     }
 
     @Test func `of a running pipeline, through its socket`() throws {
-        let running = try RunningPipeline("reload: {watch: false}\nqueues: {jobs: {}}")
+        // Half of all records fail, however many it takes.
+        let running = try RunningPipeline(
+            "reload: {watch: false, probation: {error_rate: 100%}}\nqueues: {jobs: {}}")
         running.folder.write(
             "function process(r) if r.i % 2 == 1 then error(\"odd\") end r.version = 1 end",
             to: "rules/shape.lua")

@@ -150,7 +150,7 @@ struct ModelRun {
         let isFull = model.items.count >= model.settings.maxSize && !model.dead.isEmpty
         var moved = 0
         do throws(QueueError) {
-            moved = try bench.store.redrive(try bench.store.queue("jobs.dead"))
+            moved = try bench.store.redrive(try bench.store.queue("jobs.dead")).moved
         } catch {
             if error.code != .full { throw error }
             return isFull ? nil : "redrive: full"

@@ -64,3 +64,59 @@ import Testing
         try store.close()
     }
 }
+
+/// What a full queue does to those who publish from Swift.
+@Suite struct FullQueueTests {
+    private func store(_ folder: TemporaryFolder, _ overflow: Overflow) throws -> QueueStore {
+        var settings = QueueSettings("jobs")
+        settings.maxSize = 1
+        settings.overflow = overflow
+        return try QueueStore(directory: folder("data"), queues: [settings])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a publisher waits for room, and goes on when there is some`() async throws {
+        let folder = TemporaryFolder()
+        let store = try store(folder, .block)
+        let jobs = try store.queue("jobs")
+        // Twenty at once, and room for one: nineteen must wait, whoever they are.
+        let publishers = (0..<20).map { number in
+            Task { try await jobs.publish("message \(number)") }
+        }
+        var seen: Set<String> = []
+        while seen.count < 20 {
+            guard let message = try jobs.receive().first else {
+                try await ContinuousClock().sleep(for: .milliseconds(1))
+                continue
+            }
+            seen.insert(String(decoding: message.payload, as: UTF8.self))
+            #expect(try store.status().first { $0.name == "jobs" }?.counts.size == 1)
+            try await jobs.acknowledge(message)
+        }
+        for publisher in publishers { _ = try await publisher.value }
+        #expect(seen.count == 20)
+        try store.close()
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a publisher that is cancelled gives up, and one that may not wait is refused`()
+        async throws
+    {
+        let folder = TemporaryFolder()
+        let store = try store(folder, .block)
+        let jobs = try store.queue("jobs")
+        try await jobs.publish("first")
+        let waiting = Task { try await jobs.publish("second") }
+        waiting.cancel()
+        let outcome = await waiting.result
+        #expect { try outcome.get() } throws: { ($0 as? QueueError)?.code == .full }
+        try store.close()
+        let other = TemporaryFolder()
+        let refusing = try self.store(other, .reject)
+        try await refusing.queue("jobs").publish("first")
+        await #expect { try await refusing.queue("jobs").publish("second") } throws: {
+            ($0 as? QueueError)?.code == .full
+        }
+        try refusing.close()
+    }
+}

@@ -12,13 +12,13 @@ queue() {  # VERB QUEUE [ARGUMENT…]
 }
 field() { sed -n "s/.*\"$1\":\"\\{0,1\\}\\([^,\"}]*\\).*/\\1/p"; }
 
-echo "One report in 1.2 s, one in 600 ms, one in the year 2100, one now:"
-queue publish reports '{"report":"later"}' --delay 1200ms --id later
-queue publish reports '{"report":"soon"}' --delay 600ms --id soon
+echo "One report in 4 s, one in 2 s, one in the year 2100, one now:"
+queue publish reports '{"report":"later"}' --delay 4s --id later
+queue publish reports '{"report":"soon"}' --delay 2s --id soon
 queue publish reports '{"report":"far"}' --at 2100-01-01T00:00:00Z --id far
 queue publish reports '{"report":"now"}' --id now
 echo "The same tick again adds nothing:"
-queue publish reports '{"report":"soon"}' --delay 600ms --id soon
+queue publish reports '{"report":"soon"}' --delay 2s --id soon
 echo "They come when their time has come:"
 for _ in 1 2 3; do
   queue receive reports --wait 10s >"$folder/taken"

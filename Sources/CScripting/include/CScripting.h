@@ -1,8 +1,7 @@
-// The whole boundary between Swift and Lua: plain C structs and functions, no lua_State.
-//
-// Every function that may enter Lua does so under one lua_pcall of its own and returns a plain
-// status, so that a longjmp never crosses a Swift frame.  A tw_vm belongs to the thread that
-// created it; lookups are immutable once sealed and may be shared by all threads.
+// The whole boundary between Swift and Lua: plain C structs and functions, no lua_State.  Every
+// function that may enter Lua does so under one lua_pcall of its own and returns a plain status,
+// so that a longjmp never crosses a Swift frame.  A tw_vm belongs to the thread that created it;
+// lookups are immutable once sealed and may be shared by all threads.
 #ifndef TIDEWHEEL_CSCRIPTING_H
 #define TIDEWHEEL_CSCRIPTING_H
 
@@ -13,7 +12,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
 // ---------------------------------------------------------------- status
 
 enum { TW_OK = 0, TW_ERROR = 1, TW_OUT_OF_MEMORY = 2 };
@@ -159,6 +157,7 @@ typedef struct {
     uint32_t partitions;
     const char *rule_set;  // its version, copied
     bool track_changes;    // note what tw_vm_state_changes will tell
+    bool allows_snooze;    // records are messages that can be given back
     bool trace;                  // re-run a failing record to show the values at each line
     int64_t now_milliseconds;    // fixed clock for tests; 0: the real one
     tw_time_config time;         // copied

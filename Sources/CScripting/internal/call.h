@@ -14,9 +14,9 @@ struct tw_verdict {
 
 namespace tidewheel {
 
-enum class Verdict : uint8_t { drop, route, reject };
+enum class Verdict : uint8_t { drop, route, reject, snooze };
 
-// What drop, route and reject return; it takes effect when `process` returns it.
+// What drop, route, reject and snooze return; it takes effect when `process` returns it.
 struct VerdictObject {
     Verdict kind;
     int32_t line;
@@ -78,7 +78,7 @@ struct Call {
     CallKind kind;
     uint32_t stage;
     Node *record;
-    enum class Result : uint8_t { pass, drop, route, reject, list } result = Result::pass;
+    enum class Result : uint8_t { pass, drop, route, reject, snooze, list } result = Result::pass;
     const VerdictObject *verdict = nullptr;
     MadeList list{};
     uint64_t index = 0;

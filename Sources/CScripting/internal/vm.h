@@ -294,6 +294,7 @@ void call_user_aggregate(lua_State *L, tw_vm *vm, const AggregateCall &call);
 // state_time.cpp
 int64_t state_time(tw_vm *vm);  // by which values expire
 int64_t read_ttl(lua_State *L, int index, const char *function);  // in milliseconds; raises
+int64_t read_duration(lua_State *L, int index);  // in milliseconds; 0 when it is none
 
 // timers.cpp
 int state_timer(lua_State *L);

@@ -111,7 +111,10 @@ public struct DeadLetters: Sendable {
         let numbers = try list().map(\.number)
         return try wrap { () throws(QueueError) in
             let (count, sequence) = try store.commit(.disk) { transaction in
-                transaction.discard(numbers, from: queue)
+                let count = transaction.discard(numbers, from: queue)
+                let act: Record = ["act": .string("dlq purge"), "letters": .integer(Int64(count))]
+                transaction.note(act.json, in: .audit)
+                return count
             }
             try store.waitUntilDurable(sequence)
             return count

@@ -92,6 +92,7 @@ extension PipelineRun {
         guard replays.send(job), let result = job.answer.receive() else {
             throw PipelineError(exitCode: 1, "the pipeline is stopping; try again later")
         }
+        noteReplay(result)
         return result
     }
 }

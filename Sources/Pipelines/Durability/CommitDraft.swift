@@ -17,6 +17,8 @@ struct CommitDraft: Sendable {
     /// Messages that were processed, messages to be published, by their queues.
     var receipts: [(QueueHandle, [Receipt])] = []
     var messages: [(QueueHandle, [[UInt8]])] = []
+    /// Messages that go to several queues each, their bytes once.
+    var routed: [Routed] = []
     /// New dead letters, and the numbers of those that were run again.
     var letters: [[UInt8]] = []
     var replayed: [UInt64] = []
@@ -37,6 +39,13 @@ struct CommitDraft: Sendable {
     /// True when queues are to change.
     var hasMessages: Bool {
         !receipts.isEmpty || !messages.isEmpty || !letters.isEmpty || !replayed.isEmpty
+            || !routed.isEmpty
+    }
+
+    /// A message and the queues it goes to.
+    struct Routed: Sendable {
+        var message: NewMessage
+        var queues: [QueueHandle]
     }
 
     /// Adds where a connector stands, as far as that has changed.

@@ -14,6 +14,8 @@ final class Committer: Sendable {
     private let rules = Channel<[UInt8]>(capacity: 1)
 
     private let checkpointNanoseconds: Int64
+    /// Called when there are no more commits, before the store is closed.
+    let atEnd = Locked<(@Sendable (PipelineStore) -> Void)?>(nil)
     private let isClosing = Atomic<Bool>(false)
     private let pause = Channel<Void>(capacity: 1)
 
@@ -50,6 +52,7 @@ final class Committer: Sendable {
             inFlight.subtract(1, ordering: .releasing)
             _ = answers.trySend(())
         }
+        atEnd.withLock { $0 }?(store)
         do throws(QueueError) {
             if failure == nil { try store.takeLastSnapshot() }
             try store.close()

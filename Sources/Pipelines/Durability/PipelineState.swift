@@ -10,6 +10,10 @@ final class PipelineState {
     private(set) var windows = StateImage()
 
     private(set) var versions = VersionTable()
+    /// When each schedule was last due, in seconds since 1970.
+    private(set) var schedules: [String: Int64] = [:]
+    /// How many partitions the store was made with; nil while nobody has said so.
+    private(set) var partitions: Int?
 
     /// True when nothing was ever committed.
     var isEmpty: Bool { positions.isEmpty && rules.count == 0 && windows.count == 0 }
@@ -24,6 +28,11 @@ final class PipelineState {
         case .times: times = CommittedTimes(bytes.text)
         case .version: versions.restoreVersion(bytes)
         case .outcome: versions.restoreRows(bytes.array)
+        case .schedules:
+            StoreEntry.forEach(bytes) { name, value in
+                if let value { schedules[name.text] = Int64(value.text) }
+            }
+        case .partitions: partitions = Int(bytes.text)
         default: return false
         }
         return true
@@ -113,6 +122,8 @@ final class PipelineState {
                 body(.version, VersionTable.encode(version, kept))
             }
             body(.outcome, versions.encodedRows)
+            body(.schedules, encodedSchedules)
+            if let partitions { body(.partitions, Array("\(partitions)".utf8)) }
             return 1
         }
         let ruleSlices = (rules.entryCount + limit - 1) / limit
@@ -139,6 +150,14 @@ final class PipelineState {
             body(.windows, bytes + entries)
         }
         return place + 1
+    }
+
+    private var encodedSchedules: [UInt8] {
+        var bytes: [UInt8] = []
+        for (name, time) in schedules {
+            StoreEntry.add(Array(name.utf8), Array("\(time)".utf8), to: &bytes)
+        }
+        return bytes
     }
 
     private var encodedPositions: [UInt8] {

@@ -8,6 +8,8 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
     static let letters = ".dead_letters"
 
     let queues: Store<SystemDisk>
+    /// The names that lead to queues.
+    let exchanges: [Exchange]
     let state: PipelineState
     private let durability: Durability
     private let letterQueue: QueueHandle
@@ -19,24 +21,37 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
 
     /// Opens or makes a store; throws when another process has it or when it is damaged.
     init(
-        _ directory: String, _ settings: LogSettings, queues declared: [QueueSettings],
-        durability: PipelineDurability
+        _ directory: String, _ settings: LogSettings, _ definition: Definition,
+        _ scripts: QueueScripts
     ) throws(QueueError) {
         let state = PipelineState()
         var random = SystemRandomNumberGenerator()
-        queues = try Store(
+        let queues = try Store(
             opening: directory, on: SystemDisk(), settings: settings,
-            queues: declared + [DeadLetters.settings], random: &random,
+            queues: definition.queueSettings(scripts) + [DeadLetters.settings, .audit, .runs],
+            random: &random,
             foreign: { (kind, bytes) throws(JournalError) in state.apply(kind, bytes) })
         self.state = state
         self.durability =
-            switch durability {
+            switch definition.durability {
             case .disk, .memory: .disk
             case .within(let milliseconds): .within(milliseconds: milliseconds)
             case .osCache: .osCache
             }
         letterQueue = try queues.queue(Self.letters)
+        exchanges = try definition.exchanges(scripts) { (name) throws(QueueError) in
+            try queues.queue(name)
+        }
+        self.queues = queues
         lastSnapshot = monotonicNanoseconds()
+        if state.partitions == nil { try notePartitions(definition.partitions) }
+    }
+
+    private func notePartitions(_ count: Int) throws(QueueError) {
+        let bytes = Array("\(count)".utf8)
+        let kind = StoreEntry.Kind.partitions.rawValue
+        _ = try queues.commit(.osCache) { transaction in transaction.add(kind: kind, bytes) }
+        unsafe state.apply(kind, bytes.span.bytes)
     }
 
     /// True when a commit has to be on stable storage before it counts.
@@ -68,6 +83,10 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
                     try transaction.publish(NewMessage(payload), to: queue)
                     size += payload.count
                 }
+            }
+            for routed in draft.routed {
+                try transaction.publish(routed.message, to: routed.queues)
+                size += routed.message.payload.count
             }
         }
         switch durability {

@@ -17,6 +17,10 @@ enum StoreEntry {
         case outcome = 69
         /// A run that has begun or ended.
         case run = 70
+        /// When schedules were last due.
+        case schedules = 71
+        /// How many partitions there are.
+        case partitions = 72
     }
 
     /// Adds one name and what it stands for.

@@ -7,12 +7,14 @@ final class StoreOpening: Sendable {
     private let done = Channel<Void>(capacity: 1)
 
     /// Begins to open the store that the options name; nil when nothing is to be kept.
-    static func begin(_ plan: Plan, _ options: RunOptions) -> StoreOpening? {
+    static func begin(
+        _ plan: Plan, _ options: RunOptions, _ scripts: QueueScripts
+    ) -> StoreOpening? {
         guard let data = options.data, plan.definition.durability != .memory else { return nil }
         let opening = StoreOpening()
         let definition = plan.definition
         WorkerThread {
-            let result = open(data, definition)
+            let result = open(data, definition, scripts)
             opening.result.withLock { $0 = result }
             opening.done.close()
         }.detach()
@@ -21,33 +23,48 @@ final class StoreOpening: Sendable {
 
     /// Opens a store, or makes one, and waits for another process that is about to let it go.
     static func open(
-        _ data: String, _ definition: Definition
+        _ data: String, _ definition: Definition, _ scripts: QueueScripts
     ) -> Result<PipelineStore, PipelineError> {
         let pause = Channel<Void>(capacity: 1)
         // A verb that looks into the store has it for a moment only.
         for _ in 0..<patience {
-            let result = openOnce(data, definition)
+            let result = openOnce(data, definition, scripts)
             guard case .failure(let error) = result, error.isOwned else {
-                return result.mapError { PipelineError(exitCode: 1, "error: \($0)") }
+                return checked(result, data, definition)
             }
             _ = pause.receive(milliseconds: 10)
         }
-        return openOnce(data, definition).mapError { PipelineError(exitCode: 1, "error: \($0)") }
+        return checked(openOnce(data, definition, scripts), data, definition)
+    }
+
+    /// A record's partition follows from how many there are, so that a store keeps their number.
+    private static func checked(
+        _ result: Result<PipelineStore, QueueError>, _ data: String, _ definition: Definition
+    ) -> Result<PipelineStore, PipelineError> {
+        guard case .success(let store) = result, let made = store.state.partitions,
+            made != definition.partitions
+        else { return result.mapError { PipelineError(exitCode: 1, "error: \($0)") } }
+        try? store.close()
+        return .failure(
+            PipelineError(
+                exitCode: 2,
+                "\(definition.partitionsLocation): error: `partitions` is "
+                    + "\(definition.partitions), but the store in \(data) was made with \(made); "
+                    + "write `partitions: \(made)`, or begin a new store with --data"))
     }
 
     /// How often a store that another process has is tried again, every 10 ms.
     private static let patience = 150
 
     private static func openOnce(
-        _ data: String, _ definition: Definition
+        _ data: String, _ definition: Definition, _ scripts: QueueScripts
     ) -> Result<PipelineStore, QueueError> {
         let settings = LogSettings(
             segmentSize: definition.segmentBytes,
             prewriteSize: min(1 << 20, definition.segmentBytes))
         do throws(QueueError) {
             let store = try PipelineStore(
-                data, settings, queues: definition.queues.map(\.settings),
-                durability: definition.durability)
+                data, settings, definition, scripts)
             if store.truncatedBytes > 0 {
                 writeError(
                     "store: truncated \(store.truncatedBytes) bytes of a transaction that was "

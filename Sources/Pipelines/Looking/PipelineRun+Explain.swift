@@ -52,7 +52,7 @@ public struct StoppedPipeline {
         var state: [UInt8] = []
         var files: [RuleSet.File]?
         if exists(data + "/FORMAT") {
-            let store = try StoreOpening.open(data, definition).get()
+            let store = try StoreOpening.open(data, definition, QueueScripts(plan(of: nil))).get()
             letters = try DeadLetters(store).list()
             state = store.state.encodedRules(of: Set(definition.stages.map(\.name)))
             let versions = store.state.versions

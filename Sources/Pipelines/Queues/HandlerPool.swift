@@ -39,10 +39,11 @@ private final class HandlerThread {
     private let run: PipelineRun
     private let handler: HandlerDefinition
     private let store: Store<SystemDisk>
+    private let exchanges: [Exchange]
     private let pause = Channel<Void>(capacity: 1)
     private let batch = Batch()
     private let outputs: [OutputBuffer]
-    /// The queues that a script can emit to, in the order of the outputs.
+    /// The queues and exchanges that a script can emit to, in the order of the outputs.
     private let targets: [String]
     private var step = -1
 
@@ -50,7 +51,8 @@ private final class HandlerThread {
         run = pool.run
         handler = pool.handler
         store = pool.store.queues
-        targets = run.plan.definition.queues.map(\.settings.name)
+        exchanges = pool.store.exchanges
+        targets = run.plan.definition.queues.map(\.settings.name) + exchanges.map(\.name)
         outputs = (0...targets.count).map { _ in OutputBuffer() }
     }
 
@@ -59,18 +61,22 @@ private final class HandlerThread {
             var vm = try makeVM()
             run.startup.send(.ready)
             let queue = try store.queue(handler.queue)
+            let lease = store.settings(of: queue).maxLease
             while !run.stopRequested.load(ordering: .relaxed), !run.isEnding {
                 if run.versions.step != step, let next = try? makeVM() { vm = next }
                 let messages = try store.receive(
-                    from: queue, max: 1, lease: QueueSettings(handler.queue).maxLease,
-                    isOwned: true)
+                    from: queue, max: 1, lease: lease, isOwned: true)
                 guard let message = messages.first else {
                     _ = pause.receive(milliseconds: 5)
                     continue
                 }
+                run.busyHandlers.add(1, ordering: .relaxed)
+                defer { run.busyHandlers.subtract(1, ordering: .relaxed) }
                 try work(on: message, from: queue, &vm)
             }
         } catch {
+            // A store that closes meanwhile gives the message back, and nothing has happened.
+            if run.isEnding, error is QueueError { return }
             let failure = PipelineError(exitCode: 1, "error: handler of \(handler.queue): \(error)")
             if step < 0 { run.startup.send(.failed(failure)) } else { run.fail(failure) }
         }
@@ -90,7 +96,6 @@ private final class HandlerThread {
     private func work(
         on message: Message, from queue: QueueHandle, _ vm: inout RuleVM
     ) throws {
-        guard let receipt = message.receipt else { return }
         batch.removeAll()
         batch.source = handler.queue
         batch.file = handler.queue
@@ -99,21 +104,79 @@ private final class HandlerThread {
         let letter = unsafe outputs[targets.count].withUnsafeBytes {
             unsafe try? Record(json: Array($0.dropLast()))
         }
-        let (_, sequence) = try store.commit { (transaction) throws(QueueError) in
-            if let letter {
-                try transaction.fail(receipt, in: queue, delay: nil, failure(letter))
-                return
+        var outcome = Outcome.failed(letter ?? Record())
+        if letter == nil { outcome = try routed() }
+        for output in outputs { output.removeAll() }
+        repeat {
+            do throws(QueueError) {
+                let (_, sequence) = try store.commit { (transaction) throws(QueueError) in
+                    try settle(message.receipt, in: queue, outcome, &transaction)
+                }
+                return try store.wait(for: sequence, queue)
+            } catch {
+                guard error.code == .full, case .done(let emitted) = outcome else { throw error }
+                if emitted.contains(where: { refuses($0) }) {
+                    outcome = .refused(DeliveryFailure(reason: "full", error: error.description))
+                } else {
+                    // Whoever takes messages out makes room; until then the handler waits.
+                    _ = pause.receive(milliseconds: 5)
+                }
             }
-            try transaction.acknowledge([receipt], in: queue)
-            for (index, name) in targets.enumerated() where outputs[index].rows > 0 {
-                let target = try transaction.queue(name)
-                for line in unsafe outputs[index].withUnsafeBytes({ unsafe lines(of: $0) }) {
-                    try transaction.publish(NewMessage(line), to: target)
+        } while !run.stopRequested.load(ordering: .relaxed)
+    }
+
+    /// What became of a message.
+    private enum Outcome {
+        case done([CommitDraft.Routed])
+        case failed(Record)
+        case refused(DeliveryFailure)
+    }
+
+    /// True when one of the queues is full and says that its publishers do not wait.
+    private func refuses(_ routed: CommitDraft.Routed) -> Bool {
+        routed.queues.contains { store.settings(of: $0).overflow == .reject }
+    }
+
+    private func settle(
+        _ receipt: Receipt?, in queue: QueueHandle, _ outcome: Outcome,
+        _ transaction: inout Transaction
+    ) throws(QueueError) {
+        switch outcome {
+        case .done(let emitted):
+            // What is delivered at most once is gone already.
+            if let receipt { try transaction.acknowledge([receipt], in: queue) }
+            for message in emitted { try transaction.publish(message.message, to: message.queues) }
+        case .refused(let failure):
+            if let receipt { try transaction.fail(receipt, in: queue, delay: nil, failure) }
+        case .failed(let letter):
+            guard let receipt else { return }
+            if letter["kind"] == .string("snoozed"),
+                let delay = Int64(letter["reason"]?.text ?? "")
+            {
+                try transaction.snooze(receipt, in: queue, delay: delay)
+            } else {
+                try transaction.fail(receipt, in: queue, delay: nil, failure(letter))
+            }
+        }
+    }
+
+    /// What the script emitted, and where it goes; refused when no route takes one of them.
+    private func routed() throws(QueueError) -> Outcome {
+        var routed: [CommitDraft.Routed] = []
+        for (index, name) in targets.enumerated() where outputs[index].rows > 0 {
+            let target = try store.target(name, among: exchanges)
+            for line in unsafe outputs[index].withUnsafeBytes({ unsafe lines(of: $0) }) {
+                let message = NewMessage(line)
+                do throws(QueueError) {
+                    let queues = try target.queues(for: message, topic: nil)
+                    routed.append(CommitDraft.Routed(message: message, queues: queues))
+                } catch {
+                    return .refused(
+                        DeliveryFailure(reason: "unroutable", error: error.description))
                 }
             }
         }
-        for output in outputs { output.removeAll() }
-        try store.wait(for: sequence, queue)
+        return .done(routed)
     }
 
     private func failure(_ letter: Record) -> DeliveryFailure {
@@ -135,7 +198,9 @@ extension Plan {
         _ handler: HandlerDefinition, targets: [String],
         log: (@Sendable (String, String) -> Void)?
     ) throws(RuleError) -> RuleVM {
-        var vm = try RuleVM(vmOptions(MachinePurpose(), log: log))
+        var options = vmOptions(MachinePurpose(), log: log)
+        options.allowsSnooze = true
+        var vm = try RuleVM(options)
         for module in modules {
             vm.addModule(
                 name: module.name, file: module.path, text: ruleSet.bytes(of: module.path) ?? [])

@@ -48,8 +48,8 @@ final class QueueSource: Source {
 
     private func take(into batch: Batch) throws(QueueError) -> Bool {
         // The lease ends with this process, whatever its length.
-        let messages = try store.receive(
-            from: queue, max: 256, lease: QueueSettings(name).maxLease, isOwned: true)
+        let lease = store.settings(of: queue).maxLease
+        let messages = try store.receive(from: queue, max: 256, lease: lease, isOwned: true)
         guard !messages.isEmpty else { return false }
         batch.source = sourceName
         batch.file = name
@@ -116,6 +116,46 @@ final class QueueSink: Sink {
         guard !rows.isEmpty else { return nil }
         defer { rows.removeAll() }
         return (queue, rows)
+    }
+}
+
+extension PipelineStore {
+    /// A sink into a queue, or into an exchange.
+    func sink(_ name: String) throws(ConnectorError) -> any Sink {
+        if let exchange = exchanges.first(where: { $0.name == name }) {
+            return ExchangeSink(exchange)
+        }
+        return try QueueSink(name, queues)
+    }
+}
+
+/// Rows into whatever queues an exchange says; each is a message once its commit is kept.
+final class ExchangeSink: Sink {
+    private let exchange: Exchange
+    private var rows: [CommitDraft.Routed] = []
+
+    init(_ exchange: Exchange) { self.exchange = exchange }
+
+    func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
+        for line in unsafe lines(of: rows) {
+            let message = NewMessage(line)
+            do throws(QueueError) {
+                let queues = try exchange.targets(of: message, topic: nil)
+                self.rows.append(CommitDraft.Routed(message: message, queues: queues))
+            } catch {
+                throw ConnectorError("sinks: \(error)")
+            }
+        }
+    }
+
+    func flush() throws(ConnectorError) {}
+    func finish() throws(ConnectorError) {}
+    func abandon() {}
+
+    /// What is to be published by the next commit.
+    func takeRows() -> [CommitDraft.Routed] {
+        defer { rows.removeAll() }
+        return rows
     }
 }
 

@@ -32,6 +32,7 @@ extension Reloader {
         var boxes: [MachineBox] = []
         var layouts: [StateLayout] = []
         do throws(RuleError) {
+            try plan.checkQueueFunctions()
             let log = run.log
             for index in 0..<run.versions.threads {
                 var vm = try plan.makeVM(for: run.purpose) { log.write(stage: $0, $1) }
@@ -49,10 +50,6 @@ extension Reloader {
                     }
                 }
                 boxes.append(MachineBox(vm))
-            }
-            for handler in plan.definition.handlers {
-                var vm = try plan.makeHandlerVM(handler, targets: []) { _, _ in }
-                try vm.load()
             }
         } catch {
             throw Refusal("compile", error.description, name)

@@ -1,6 +1,6 @@
 // Whether the functions of the engine are used as they are meant, and known fields are read.
 extension RuleLint {
-    private static let outcomes = ["drop", "route", "reject"]
+    private static let outcomes = ["drop", "route", "reject", "snooze"]
 
     mutating func checkCalls(in surroundings: RuleSurroundings, suggest: Suggest) {
         let declared = Set(facts.globals.filter(\.isAssigned).map(\.name))
