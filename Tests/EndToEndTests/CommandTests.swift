@@ -234,7 +234,9 @@ import Testing
     }
 
     @Test func `the embedded example prints what it promises`() throws {
-        let binary = (Tool.root + "/.build/debug/embedded")
+        // It was built beside the tests, with or without a sanitizer.
+        let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appendingPathComponent("embedded").path
         let run = try Tool.run(Tool.root + "/examples/embedded/pipeline", executable: binary)
         let expected = try String(
             contentsOfFile: Tool.root + "/examples/embedded/expected/output.txt", encoding: .utf8)
