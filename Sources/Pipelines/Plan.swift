@@ -131,6 +131,7 @@ public struct Plan: Sendable {
     ) -> RuleVMOptions {
         var options = RuleVMOptions()
         options.tracksChanges = purpose.tracksChanges
+        options.trace = purpose.traces
         options.now = purpose.now
         options.scriptMemory = definition.limits.scriptMemory
         options.recordLimit = definition.limits.record
@@ -226,6 +227,8 @@ extension RuleWire {
 struct MachinePurpose {
     /// Changes of its state will be asked for.
     var tracksChanges = false
+    /// Records that fail run once more to show the values at each line.
+    var traces = true
     /// Dead letters go into a sink of their own behind the pipeline's.
     var showsLetters = false
     /// What leaves each stage by its main output goes into a sink of its own behind those.

@@ -122,6 +122,8 @@ final class ShadowRun {
         var purpose = MachinePurpose()
         purpose.showsLetters = true
         purpose.showsStages = true
+        // Nobody reads the values at each line, which cost more than all the rest.
+        purpose.traces = false
         // What they are told is the same, so that only the rules can make a difference.
         purpose.ruleSet = old.ruleSet.version
         purpose.now = milliseconds()
