@@ -23,6 +23,12 @@ extension StoreCommand {
             try runner.run(
                 "store.catalogue", flag("rebuild", rebuild),
                 orHere: { (output) throws(ControlFailure) in
+                    // A wrong path must not leave a new store there.
+                    guard (try? SystemDisk().exists(options.data + "/FORMAT")) == true else {
+                        throw ControlFailure(
+                            1,
+                            "\(options.data): there is no store here; name its folder with --data")
+                    }
                     var history = VersionHistory()
                     let store = try runner.open(try runner.declaredQueues()) { kind, bytes in
                         history.take(kind: kind, bytes)

@@ -54,6 +54,9 @@ import Testing
         folder.write(
             "function process(r) if r.bad then error(\"bad\") end end", to: "rules/shape.lua")
         folder.write("{\"bad\":1}\n{\"n\":1}\n{\"bad\":2}\n", to: "in.jsonl")
+        let none = try tool("store", "catalogue", "--data", "nowhere")
+        #expect(none.status == 1 && none.errorText.contains("nowhere: there is no store here"))
+        #expect(!FileManager.default.fileExists(atPath: folder("nowhere")))
         #expect(try tool("run", ".", "--once").status == 0)
         let first = try catalogue()
         #expect(first["file"] == .string("data/catalogue.sqlite"))
