@@ -152,8 +152,9 @@ static int state_keys(lua_State *L) {
     std::string_view *keys = vm->arena.make<std::string_view>(table.entries.size() + 1);
     if (!keys) raise_memory(L);
     size_t count = 0;
-    for (auto &[key, entry] : table.entries)
-        if (entry.expiry > table.clock) keys[count++] = key;
+    table.entries.for_each([&](const StateNode &node) {
+        if (node.second.expiry > table.clock) keys[count++] = node.first;
+    });
     std::sort(keys, keys + count);
     lua_createtable(L, int(std::min(count, size_t(INT32_MAX))), 0);
     for (size_t i = 0; i < count; i++) {

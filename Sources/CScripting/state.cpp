@@ -9,8 +9,8 @@ static size_t cost(size_t key, size_t value, int64_t expiry) {
     return key + value + entry_overhead + (expiry == never ? 0 : queue_overhead);
 }
 
-static size_t cost(const StateNode *node) {
-    return cost(node->first.size(), node->second.value.size(), node->second.expiry);
+size_t StateStore::cost(const StateNode *node) {
+    return tidewheel::cost(node->first.size(), node->second.value.size(), node->second.expiry);
 }
 
 StateTable &StateStore::open_table(
@@ -73,23 +73,20 @@ void StateStore::sweep(size_t most) {
 
 // ---- changes
 
-// Removes an entry for good; a table that has become nearly empty gives its room back.
+// Removes an entry for good.
 void StateStore::discard(StateNode *node) {
-    StateTable::Entries &entries = node->second.table->entries;
     unschedule(node);
     bytes -= cost(node);
     keys--;
-    entries.erase(entries.find(node->first));
-    if (entries.bucket_count() > 1024 && entries.size() < entries.bucket_count() / 16)
-        entries.rehash(0);
+    node->second.table->entries.extract(node);
 }
 
 void StateStore::insert(
     StateTable &table, std::string_view key, std::string_view value, int64_t expiry) {
-    StateEntry entry;
-    entry.value = value;
-    entry.table = &table;
-    StateNode *node = &*table.entries.emplace(std::string(key), std::move(entry)).first;
+    bool is_new;
+    StateNode *node = table.entries.get(key, is_new);
+    node->second.value = value;
+    node->second.table = &table;
     schedule(node, expiry);
     keys++;
     bytes += cost(node);
@@ -106,14 +103,11 @@ void StateStore::change(StateNode *node, std::string &&value, int64_t expiry) {
 bool StateStore::put(
     StateTable &table, StateNode *node, std::string_view key, std::string_view value,
     int64_t expiry) {
-    size_t needed = cost(key.size(), value.size(), expiry);
+    size_t needed = tidewheel::cost(key.size(), value.size(), expiry);
     // Room is made before looking for what has expired, which may be this very key.  What this
     // record has written expires after `floor`, so the undo log never points to what is swept.
     while (bytes + needed > limit && sweep_one()) {}
-    if (!node) {
-        auto entry = table.entries.find(key);
-        if (entry != table.entries.end()) node = &*entry;
-    }
+    if (!node) node = table.entries.find(key);
     if (bytes - (node ? cost(node) : 0) + needed > limit) return false;
     if (!node) {
         insert(table, key, value, expiry);
@@ -131,13 +125,12 @@ bool StateStore::put(
 }
 
 void StateStore::erase(StateTable &table, std::string_view key) {
-    auto entry = table.entries.find(key);
-    if (entry == table.entries.end()) return;
-    StateNode *node = &*entry;
+    StateNode *node = table.entries.find(key);
+    if (!node) return;
     unschedule(node);
     bytes -= cost(node);
     keys--;
-    undo.push_back({Did::erased, node, table.entries.extract(entry), {}, never});
+    undo.push_back({Did::erased, node, table.entries.extract(node), {}, never});
 }
 
 // ---- the end of a record
@@ -182,8 +175,7 @@ void StateStore::roll_back() {
 // ---- timers
 
 void StateStore::hold_timer(StateTable &table, std::string_view name) {
-    auto entry = table.entries.find(name);
-    if (entry != table.entries.end()) unschedule(&*entry);
+    if (StateNode *node = table.entries.find(name)) unschedule(node);
 }
 
 void StateStore::forget_chains() {

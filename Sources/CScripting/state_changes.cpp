@@ -17,15 +17,15 @@ void StateStore::mark(StateNode *node) {
 void StateStore::list_changes(EachChange each, void *context) {
     for (auto &[id, table] : tables) {
         for (auto &[key, known] : table.changes) {
-            auto entry = table.entries.find(key);
-            bool deleted = entry == table.entries.end();
+            StateNode *node = table.entries.find(key);
+            bool deleted = !node;
             if (deleted && !known) continue;
             StateChange change{table.kind, table.stage, table.partition, key, {}, deleted, never};
-            if (!deleted) {
-                entry->second.marked = false;
-                entry->second.known = true;
-                change.value = entry->second.value;
-                change.expiry = entry->second.expiry;
+            if (node) {
+                node->second.marked = false;
+                node->second.known = true;
+                change.value = node->second.value;
+                change.expiry = node->second.expiry;
             }
             each(context, change);
         }
@@ -53,13 +53,22 @@ bool StateStore::restore(const StateChange &change) {
         return true;
     }
     StateTable &table = open(change.kind, change.stage, change.partition);
-    bool done = true;
-    if (change.deleted) erase(table, change.key);
-    else done = put(table, nullptr, change.key, change.value, change.expiry);
-    undo.clear();
-    auto entry = table.entries.find(change.key);
-    if (done && entry != table.entries.end()) entry->second.known = true;
-    return done;
+    if (change.deleted) {
+        erase(table, change.key);
+        undo.clear();
+        return true;
+    }
+    bool is_new;
+    StateNode *node = table.entries.get(change.key, is_new);
+    if (is_new) {
+        node->second.table = &table;
+        keys++;
+        bytes += cost(node);
+    }
+    this->change(node, std::string(change.value), change.expiry);
+    node->second.known = true;
+    while (bytes > limit && sweep_one()) {}
+    return bytes <= limit;
 }
 
 // A value whose bytes a rule can read without harm.
@@ -77,11 +86,29 @@ static bool is_sound(tw_vm *vm, const tw_state_change &change) {
     case 's': return true;
     case 'j': {
         Problem problem;
+        vm->arena.reset();
         const char *text = vm->arena.copy(payload, length);
         return text && vm->checker.check(text, length, problem);
     }
     default: return false;
     }
+}
+
+// Puts an entry of a stage back; why not, or nullptr.
+const char *restore_change(tw_vm *vm, uint32_t stage, const tw_state_change &change) {
+    if (change.kind < TW_STATE_VALUE || change.kind > TW_STATE_CLOCK)
+        return "an unknown kind of entry";
+    bool deleted = change.value == nullptr && change.kind != TW_STATE_CLOCK;
+    if (!deleted && !is_sound(vm, change)) return "an entry is damaged";
+    StateChange entry{StateKind(change.kind), stage, change.partition,
+                      {change.key, change.key_length}, {change.value, change.value_length},
+                      deleted, change.expiry};
+    return vm->state.restore(entry) ? nullptr : "limits.state_memory is reached";
+}
+
+void refuse_change(tw_status &status, const char *stage, const char *reason) {
+    status.code = TW_ERROR;
+    snprintf(status.message, sizeof status.message, "state of the stage \"%s\": %s", stage, reason);
 }
 
 struct Listener {
@@ -115,23 +142,11 @@ void tw_vm_state_changes(tw_vm *vm, tw_each_change each, void *context) {
 
 tw_status tw_vm_state_restore(tw_vm *vm, const tw_state_change *change) {
     tw_status status{};
-    auto refuse = [&](const char *reason) {
-        status.code = TW_ERROR;
-        snprintf(status.message, sizeof status.message, "state of the stage \"%s\": %s",
-                 change->stage, reason);
-        return status;
-    };
     size_t stage = 0;
     while (stage < vm->stages.size() && vm->stages[stage].name != change->stage) stage++;
-    if (stage == vm->stages.size()) return refuse("there is no such stage");
-    if (change->kind < TW_STATE_VALUE || change->kind > TW_STATE_CLOCK)
-        return refuse("an unknown kind of entry");
-    vm->arena.reset();
-    bool deleted = change->value == nullptr && change->kind != TW_STATE_CLOCK;
-    if (!deleted && !is_sound(vm, *change)) return refuse("an entry is damaged");
-    StateChange entry{StateKind(change->kind), uint32_t(stage), change->partition,
-                      {change->key, change->key_length}, {change->value, change->value_length},
-                      deleted, change->expiry};
-    if (!vm->state.restore(entry)) return refuse("limits.state_memory is reached");
+    const char *reason = stage == vm->stages.size()
+                             ? "there is no such stage"
+                             : restore_change(vm, uint32_t(stage), *change);
+    if (reason) refuse_change(status, change->stage, reason);
     return status;
 }

@@ -33,6 +33,73 @@ static void append_change(void *context, const tw_state_change *change) {
     if (header.value_length) tw_buffer_append(out, change->value, header.value_length, 1);
 }
 
+// Puts changes back as far as they belong to a worker's partitions and to stages that there are.
+class Decoder {
+  public:
+    Decoder(tw_vm *vm, uint32_t worker, uint32_t workers)
+        : vm(vm), worker(worker), workers(workers) {}
+
+    // The size of a change that will be restored soon; all that is left when it is damaged.
+    size_t expect(const uint8_t *bytes, size_t length) {
+        size_t size = tw_state_change_size(bytes, length);
+        if (size == 0) return length;
+        read(bytes);
+        if (is_wanted() && header.kind < uint8_t(StateKind::clock))
+            vm->state.expect(StateKind(header.kind), stage, header.partition, key());
+        return size;
+    }
+
+    // The size of a change, which is put back.
+    size_t restore(const uint8_t *bytes, size_t length, tw_status &status) {
+        size_t size = tw_state_change_size(bytes, length);
+        if (size == 0) {
+            status.code = TW_ERROR;
+            snprintf(status.message, sizeof status.message, "the state in the store is damaged");
+            return 0;
+        }
+        read(bytes);
+        if (!is_wanted()) return size;
+        tw_state_change change{};
+        change.kind = header.kind;
+        change.partition = header.partition;
+        change.stage = name.c_str();
+        change.key = key().data();
+        change.key_length = header.key_length;
+        change.value = header.gone ? nullptr : change.key + header.key_length;
+        change.value_length = header.value_length;
+        change.expiry = header.expiry;
+        if (const char *reason = restore_change(vm, stage, change))
+            refuse_change(status, name.c_str(), reason);
+        return size;
+    }
+
+  private:
+    tw_vm *vm;
+    uint32_t worker, workers;
+    ChangeHeader header;
+    const char *text;
+    std::string name;
+    uint32_t stage = 0;
+    bool is_known = false;
+
+    void read(const uint8_t *bytes) {
+        memcpy(&header, bytes, sizeof header);
+        text = reinterpret_cast<const char *>(bytes + sizeof header);
+        // Neighbours are mostly of one stage.
+        if (is_known && std::string_view(text, header.stage_length) == name) return;
+        name.assign(text, header.stage_length);
+        is_known = false;
+        for (stage = 0; stage < vm->stages.size() && !is_known; stage++)
+            is_known = vm->stages[stage].name == name;
+        if (is_known) stage--;
+    }
+
+    // The state of a stage that was taken out of the pipeline goes with it.
+    bool is_wanted() const { return is_known && header.partition % workers == worker; }
+
+    std::string_view key() const { return {text + header.stage_length, header.key_length}; }
+};
+
 }  // namespace tidewheel
 
 using namespace tidewheel;
@@ -61,35 +128,16 @@ bool tw_state_change_is_gone(const uint8_t *bytes) { return bytes[1] != 0; }
 tw_status tw_vm_state_decode(
     tw_vm *vm, const uint8_t *bytes, size_t length, uint32_t worker, uint32_t workers) {
     tw_status status{};
-    std::string stage;
-    for (size_t offset = 0; offset < length;) {
-        size_t size = tw_state_change_size(bytes + offset, length - offset);
-        if (size == 0) {
-            status.code = TW_ERROR;
-            snprintf(status.message, sizeof status.message, "the state in the store is damaged");
-            return status;
-        }
-        ChangeHeader header;
-        memcpy(&header, bytes + offset, sizeof header);
-        const char *text = reinterpret_cast<const char *>(bytes + offset + sizeof header);
-        offset += size;
-        if (header.partition % workers != worker) continue;
-        stage.assign(text, header.stage_length);
-        bool is_known = false;
-        for (const Stage &candidate : vm->stages) is_known = is_known || candidate.name == stage;
-        // The state of a stage that was taken out of the pipeline goes with it.
-        if (!is_known) continue;
-        tw_state_change change{};
-        change.kind = header.kind;
-        change.partition = header.partition;
-        change.stage = stage.c_str();
-        change.key = text + header.stage_length;
-        change.key_length = header.key_length;
-        change.value = header.gone ? nullptr : change.key + header.key_length;
-        change.value_length = header.value_length;
-        change.expiry = header.expiry;
-        status = tw_vm_state_restore(vm, &change);
+    Decoder decoder{vm, worker, workers};
+    size_t ahead = 0, offset = 0;
+    for (size_t count = 0; offset < length; count++) {
+        // Each entry's place in the index is fetched while those before it are put back.
+        constexpr size_t distance = 8;
+        for (size_t more = count == 0 ? distance : 1; more > 0 && ahead < length; more--)
+            ahead += decoder.expect(bytes + ahead, length - ahead);
+        size_t size = decoder.restore(bytes + offset, length - offset, status);
         if (status.code != TW_OK) return status;
+        offset += size;
     }
     return status;
 }

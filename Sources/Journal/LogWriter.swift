@@ -94,7 +94,12 @@ public struct LogWriter<Place: Disk> {
     public mutating func mark() throws(JournalError) {
         guard markedSequence < durableSequence, pending.isEmpty else { return }
         put(.mark, bodyLength: 0, 0, appendedSequence)
-        try flush()
+        try guarded { writer throws(DiskError) in
+            // A mark behind a large group would lay zeros where the next one is written at once.
+            var group = writer.beginGroup(prewrites: false)
+            try group.write()
+            writer.endGroup(group, isSynced: false)
+        }
         markedSequence = durableSequence
     }
 
@@ -148,7 +153,7 @@ public struct LogWriter<Place: Disk> {
 
     /// Takes what is pending away, to be written without holding up `append`. The next group
     /// begins only after `endGroup`.
-    mutating func beginGroup() -> CommitGroup<Place.Handle> {
+    mutating func beginGroup(prewrites: Bool = true) -> CommitGroup<Place.Handle> {
         let start = writtenEnd
         var bytes = spare
         spare = []
@@ -159,7 +164,7 @@ public struct LogWriter<Place: Disk> {
         if writtenEnd > allocatedEnd {
             allocatedEnd = writtenEnd
             // Zeros make small groups cheaper to sync; large ones would be written twice.
-            if mayPrewrite, bytes.count <= settings.prewriteSize / 4 {
+            if prewrites, mayPrewrite, bytes.count <= settings.prewriteSize / 4 {
                 zeroEnd = min(writtenEnd + settings.prewriteSize, settings.segmentSize)
             }
         }

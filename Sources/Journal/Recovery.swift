@@ -250,12 +250,11 @@ struct RecoveryPlan {
         _ restore: (RawSpan) throws(JournalError) -> Void
     ) throws(JournalError) -> UInt64 {
         for sequence in snapshots.reversed() where sequence <= reach.end {
-            let (begin, found) = try JournalError.wrap { () throws(DiskError) in
-                (try folder.beginning(of: sequence), try folder.blocks(sequence))
+            let begin = try JournalError.wrap { () throws(DiskError) in
+                try folder.beginning(of: sequence)
             }
-            guard let found, let begin, begin >= reach.freed else { continue }
-            for block in found.blocks {
-                try restore(unsafe found.bytes.span.bytes.extracting(block))
+            guard let begin, begin >= reach.freed, try folder.read(sequence, restore) else {
+                continue
             }
             return begin
         }

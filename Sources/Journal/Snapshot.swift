@@ -128,40 +128,6 @@ struct SnapshotFolder<Place: Disk> {
     func sequences() throws(DiskError) -> [UInt64] {
         try disk.names(in: layout.snapshots).compactMap(StoreLayout.snapshotSequence).sorted()
     }
-
-    /// A snapshot's bytes and where its blocks lie in them; nil when any byte has changed.
-    func blocks(_ sequence: UInt64) throws(DiskError) -> (bytes: [UInt8], blocks: [Range<Int>])? {
-        let bytes = try disk.contents(layout.snapshot(sequence))
-        return Self.blocks(bytes, store, sequence).map { (bytes, $0) }
-    }
-
-    static func blocks(
-        _ bytes: [UInt8], _ store: StoreIdentity, _ sequence: UInt64
-    ) -> [Range<Int>]? {
-        typealias Writer = SnapshotWriter<Place.Handle>
-        let span = unsafe bytes.span.bytes
-        guard beginning(bytes, store, sequence) != nil else { return nil }
-        var blocks: [Range<Int>] = []
-        var offset = Writer.headerSize
-        while offset + 8 <= span.byteCount {
-            let length = span.number(UInt32.self, at: offset)
-            let checksum = span.number(UInt32.self, at: offset + 4)
-            let start = offset + 8
-            if length == Writer.endMark {
-                guard span.byteCount == start + 8,
-                    Checksum.of(span.extracting(start..<(start + 8))) == checksum,
-                    span.number(UInt64.self, at: start) == UInt64(blocks.count)
-                else { return nil }
-                return blocks
-            }
-            guard start + Int(length) <= span.byteCount,
-                Checksum.of(span.extracting(start..<(start + Int(length)))) == checksum
-            else { return nil }
-            blocks.append(start..<(start + Int(length)))
-            offset = start + Int(length)
-        }
-        return nil
-    }
 }
 
 extension LogWriter {

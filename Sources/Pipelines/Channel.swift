@@ -20,7 +20,7 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
         unsafe pthread_mutex_init(mutex, nil)
         unsafe pthread_cond_init(notEmpty, nil)
         unsafe pthread_cond_init(notFull, nil)
-        elements.reserveCapacity(capacity)
+        elements.reserveCapacity(min(capacity, 1024))
     }
 
     deinit {

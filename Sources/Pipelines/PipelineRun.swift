@@ -140,7 +140,8 @@ public final class PipelineRun: Sendable {
         // An aggregate in Lua may let its record fail, so it has to run where the record does.
         workerCount = plan.definition.hasAggregatesInLua ? 1 : options.workers
         scripts = QueueScripts(plan)
-        opening = StoreOpening.begin(plan, options, scripts)
+        opening = StoreOpening.begin(
+            plan, options, scripts, feedsWorker: workerCount == 1)
         committer = opening.map {
             Committer($0, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
         }

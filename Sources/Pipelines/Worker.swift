@@ -79,13 +79,14 @@ struct Worker {
         try vm.load()
         try run.plan.checkAggregates(vm)
         if vm.usesState { run.usesState.store(true, ordering: .relaxed) }
+        let stages =
+            run.workerCount > 1 ? run.stageNames(behindWindows: false) : run.allStageNames
+        // Puts back what is read while the store is still being opened.
+        try run.restore(&vm, stages: stages, worker: index, workers: run.workerCount)
         if let opening = run.opening {
             let isEmpty = try opening.get().state.isEmpty
             run.resumed.store(!isEmpty, ordering: .relaxed)
         }
-        let stages =
-            run.workerCount > 1 ? run.stageNames(behindWindows: false) : run.allStageNames
-        try run.restore(&vm, stages: stages, worker: index, workers: run.workerCount)
         try run.migrateAtStart(&vm, stages: stages)
         run.versions.wanted.layouts = StateLayout.all(of: vm, in: run.plan)
         run.startup.send(.ready)

@@ -27,6 +27,9 @@ extension Store {
         return journal.bytesSinceSnapshot >= max(byteCount, byteCount > 0 ? 2 * size : 0)
     }
 
+    /// How much of the log a start would read behind the last snapshot, in bytes.
+    public var bytesSinceSnapshot: Int { journal.bytesSinceSnapshot }
+
     /// Takes a snapshot when one is due, moves what little is left in old segments to the end of
     /// the log, and frees what nobody needs. For an owner that has no entries of its own: with
     /// others in the log nothing happens. Returns how many segments were freed.

@@ -12,13 +12,14 @@ public final class Store<Place: Disk>: Sendable {
 
     /// Opens or makes a store. `queues` are declared; others that the log knows are there as well.
     /// Entries of the owner (kind 64 and above) come back through `foreign`, in order, those of the
-    /// snapshot first. `clock` gives microseconds since 1970.
+    /// snapshot first, then `restored` is called. `clock` gives microseconds since 1970.
     /// Throws when another process has the store, or when it is damaged; nothing changes then.
     public init<Random: RandomNumberGenerator>(
         opening directory: String, on disk: Place, settings: LogSettings = LogSettings(),
         queues declared: [QueueSettings] = [], random: inout Random,
         clock: (@Sendable () -> Int64)? = nil,
-        foreign: (UInt8, RawSpan) throws(JournalError) -> Void = { _, _ throws(JournalError) in }
+        foreign: (UInt8, RawSpan) throws(JournalError) -> Void = { _, _ throws(JournalError) in },
+        restored: () -> Void = {}
     ) throws(QueueError) {
         let clock = clock ?? { disk.now() }
         var loader = StoreLoader()
@@ -26,14 +27,17 @@ public final class Store<Place: Disk>: Sendable {
             let log = try OpenedLog(
                 directory, on: disk, settings: settings, random: &random,
                 restore: { (bytes) throws(JournalError) in try loader.restore(bytes, foreign) },
-                replay: { (frame) throws(JournalError) in try loader.replay(frame, foreign) })
+                replay: { (frame) throws(JournalError) in
+                    if loader.endRestoring() { restored() }
+                    try loader.replay(frame, foreign)
+                })
             truncatedBytes = log.truncatedBytes
             journal = try Journal(log)
         } catch { throw QueueError(error) }
         self.directory = directory
         self.clock = clock
         var queues = QueueSet()
-        loader.endRestoring()
+        if loader.endRestoring() { restored() }
         swap(&queues, &loader.queues)
         for settings in declared { _ = queues.declare(settings) }
         for settings in declared {

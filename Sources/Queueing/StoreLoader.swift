@@ -40,17 +40,17 @@ struct StoreLoader {
     mutating func replay(
         _ frame: StoredFrame, _ foreign: (UInt8, RawSpan) throws(JournalError) -> Void
     ) throws(JournalError) {
-        endRestoring()
         try frame.forEachEntry { (kind, bytes, position) throws(JournalError) in
             try take(kind, bytes, position, bodyOffset: frame.bodyOffset, foreign)
         }
     }
 
-    /// All of the snapshot was read, if there was one.
-    mutating func endRestoring() {
-        guard queues.isRestoring else { return }
+    /// All of the snapshot was read, if there was one; false when that was said before.
+    mutating func endRestoring() -> Bool {
+        guard queues.isRestoring else { return false }
         queues.isRestoring = false
         queues.numbers.fill(queues.slots)
+        return true
     }
 
     private mutating func take(

@@ -69,6 +69,33 @@ import Testing
         #expect(itself.status == 2 && itself.errorText.contains("itself"))
     }
 
+    @Test func `a store that only queues fill has its snapshots, too`() throws {
+        let running = try RunningPipeline(
+            """
+            checkpoint: {every: 200ms}
+            queues: {jobs: {}}
+            reload: {watch: false}
+            """)
+        let input = (0..<5000).map { "{\"n\":\($0)}" }.joined(separator: "\n")
+        let sent = try RunProcess.run(
+            Tool.binary,
+            ["queue", "publish", "jobs", "-", "--batch", "500", "--data", running.folder("data")],
+            folder: running.folder(""), input: Array(input.utf8))
+        #expect(sent.status == 0)
+        let snapshots = running.folder("data/snapshots")
+        #expect(
+            running.wait {
+                let names = try? FileManager.default.contentsOfDirectory(atPath: snapshots)
+                return names?.contains { $0.hasSuffix(".snap") } ?? false
+            })
+        kill(running.process.processIdentifier, SIGKILL)
+        running.process.waitUntilExit()
+        let stats = try RunProcess.run(
+            Tool.binary, ["queue", "stats", "jobs", "--data", running.folder("data")],
+            folder: running.folder(""))
+        #expect(stats.outputText.contains("\"ready\":5000"), "\(stats.outputText)")
+    }
+
     @Test func `lines are published in order, the ones that do not fit are refused`() throws {
         let lines = (1...52).map { "{\"n\":\($0)}" }.joined(separator: "\n")
         let sent = try tool("queue", "publish", "jobs", "-", "--batch", "10", input: lines)

@@ -10,6 +10,7 @@ import Testing
         time: {field: at, out_of_orderness: 5s}
         key: user
         commit: {every: 15ms, records: 100000}
+        checkpoint: {every: 20ms}
         stages:
           - {name: shape, transform: rules/shape.lua}
           - name: windows

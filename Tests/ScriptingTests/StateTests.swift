@@ -25,6 +25,54 @@ import Testing
         #expect(harness.vm.totals.stateBytes == 0)
     }
 
+    @Test(arguments: 1...4)
+    func `thousands of keys come and go as in a dictionary`(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var harness = try StateHarness(
+            """
+            function process(r)
+              local values, count = {}, 0
+              if r.set then for _, key in ipairs(r.set) do state:set(key, key .. "!") end end
+              if r.del then for _, key in ipairs(r.del) do state:delete(key) end end
+              if r.fail == true then error("no") end
+              for _, key in ipairs(r.get) do
+                if state:get(key) == key .. "!" then count = count + 1 end
+              end
+              r.count = count
+              r.set, r.del, r.get = nil, nil, nil
+            end
+            """)
+        var model: Set<Int> = []
+        for round in 0..<60 {
+            // Growing, shrinking to nearly nothing, growing again.
+            let range = round % 20 < 10 ? 1..<400 : 1..<40
+            let set = (0..<Int.random(in: range, using: &random)).map { _ in
+                Int.random(in: 0..<6000, using: &random)
+            }
+            let most = round % 20 < 10 ? 100 : 3000
+            let gone = Array(model.sorted().shuffled(using: &random).prefix(most))
+            let fails = round % 5 == 4
+            let get = Set(set + gone)
+            func list(_ keys: [Int]) -> String {
+                "[" + keys.map { "\"k\($0)\"" }.joined(separator: ",") + "]"
+            }
+            let outcome = try harness.run(
+                "{\"set\":\(list(set)),\"del\":\(list(gone)),\"fail\":\(fails),"
+                    + "\"get\":\(list(get.sorted()))}")
+            if fails {
+                #expect(outcome.letters.count == 1, "seed \(seed), round \(round)")
+            } else {
+                model.formUnion(set)
+                model.subtract(gone)
+                let count = get.intersection(model).count
+                #expect(
+                    outcome.rows.first?.hasSuffix("\"count\":\(count)}") == true,
+                    "seed \(seed), round \(round): \(outcome.rows)")
+            }
+            #expect(harness.vm.totals.stateKeys == model.count, "seed \(seed), round \(round)")
+        }
+    }
+
     @Test(arguments: [
         ("'500ms'", 500), ("'2s'", 2000), ("'10m'", 600_000), ("'2h'", 7_200_000),
         ("'1d'", 86_400_000), ("30", 30_000), ("0.25", 250), ("1.0", 1000),

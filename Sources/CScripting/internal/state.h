@@ -7,42 +7,21 @@
 #include <unordered_map>
 #include <vector>
 
-namespace tidewheel {
+#include "state_index.h"
 
-constexpr int64_t never = INT64_MAX;
-constexpr uint32_t no_slot = UINT32_MAX;
+namespace tidewheel {
 
 enum class StateKind : uint8_t { value, timer, clock };
 
-struct StateTable;
-
-// Values are opaque bytes (a tag and a payload), so that they can go into a journal as is.
-struct StateEntry {
-    std::string value;       // of a timer: nothing
-    int64_t expiry = never;  // of a timer: when it fires
-    StateTable *table;
-    uint32_t slot = no_slot;  // its place in a queue
-    bool known = false;       // whoever asked for changes has it
-    bool marked = false;      // it is in the list of changes
-};
-
-using StateNode = std::pair<const std::string, StateEntry>;
-
-struct StateHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-
 // The values or the timers of one stage in one partition.
 struct StateTable {
-    using Entries = std::unordered_map<std::string, StateEntry, StateHash, std::equal_to<>>;
     StateKind kind;
     uint32_t stage, partition;
     int64_t clock = INT64_MIN;  // the latest time at which a record has used it
     int64_t restored_clock = INT64_MIN;
     bool clock_changed = false;
     uint32_t chained = 0;       // timers set while timers fire; see timers.cpp
-    Entries entries;
+    StateIndex entries;
     // What changed since the last call of `list_changes`, and whether it was known before.
     std::unordered_map<std::string, bool, StateHash, std::equal_to<>> changes;
 };
@@ -102,9 +81,8 @@ class StateStore {
 
     // The entry of a key, or nullptr; what has expired is not there.
     StateNode *find(StateTable &table, std::string_view key) {
-        auto entry = table.entries.find(key);
-        if (entry == table.entries.end() || entry->second.expiry <= table.clock) return nullptr;
-        return &*entry;
+        StateNode *node = table.entries.find(key);
+        return node && node->second.expiry > table.clock ? node : nullptr;
     }
     // Sets a key; `node` is what `find` gave, or nullptr. False when the memory limit is reached;
     // then nothing has changed.
@@ -142,13 +120,17 @@ class StateStore {
     using EachChange = void (*)(void *context, const StateChange &change);
     void list_changes(EachChange each, void *context);
     bool restore(const StateChange &change);
+    // Says that an entry will be restored soon.
+    void expect(StateKind kind, uint32_t stage, uint32_t partition, std::string_view key) {
+        if (kind != StateKind::clock) open(kind, stage, partition).entries.prefetch(key);
+    }
 
   private:
     enum class Did : uint8_t { inserted, changed, erased };
     struct Undo {
         Did did;
         StateNode *node;
-        StateTable::Entries::node_type removed;
+        std::unique_ptr<StateNode> removed;
         std::string value;
         int64_t expiry;
     };
@@ -171,6 +153,7 @@ class StateStore {
     StateQueue &queue_of(const StateNode *node) {
         return node->second.table->kind == StateKind::timer ? firing : expiring;
     }
+    static size_t cost(const StateNode *node);
     void schedule(StateNode *node, int64_t expiry);
     void unschedule(StateNode *node);
     void keep();

@@ -327,6 +327,10 @@ Node *fresh_node(tw_vm *vm, const char *text, size_t length);  // indexed; nullp
 void read_migration(lua_State *L, Stage &stage);  // the environment is at 1; raises
 void call_migration(lua_State *L, tw_vm *vm, const Call &call);  // raises
 
+// state_changes.cpp
+const char *restore_change(tw_vm *vm, uint32_t stage, const tw_state_change &change);
+void refuse_change(tw_status &status, const char *stage, const char *reason);
+
 // trace.cpp
 void arm_trace(tw_vm *vm);
 void disarm_trace(tw_vm *vm);

@@ -34,11 +34,15 @@ final class Committer: Sendable {
     func main(fail: @escaping @Sendable (PipelineError) -> Void) {
         // Whoever waits for the store hears why it could not be opened.
         guard let store = try? opening.get() else { return abandon() }
+        let snapshots = SnapshotKeeper(
+            store.queues, store.state, every: checkpointNanoseconds)
         var failure: PipelineError?
-        while let draft = drafts.receive() {
+        while let draft = next(snapshots, &failure, fail) {
             if failure == nil {
                 do {
                     try commit(draft, to: store)
+                    // However many commits there are, a snapshot comes to its end.
+                    _ = try snapshots.step()
                     committed.add(1, ordering: .relaxed)
                     draft.whenKept?()
                 } catch {
@@ -54,13 +58,37 @@ final class Committer: Sendable {
         }
         atEnd.withLock { $0 }?(store)
         do throws(QueueError) {
-            if failure == nil { try store.takeLastSnapshot() }
+            if failure == nil { try snapshots.finish() }
+            try? snapshots.waitForEnd()
             try store.close()
         } catch {
             if failure == nil { fail(PipelineError(exitCode: 1, "error: \(error)")) }
         }
         abandon()
     }
+
+    /// The next draft, or nil at the end. While there is none, what is due of a snapshot is done.
+    private func next(
+        _ snapshots: SnapshotKeeper, _ failure: inout PipelineError?,
+        _ fail: (PipelineError) -> Void
+    ) -> CommitDraft? {
+        while true {
+            if let draft = drafts.tryReceive() { return draft }
+            if drafts.isFinished { return nil }
+            do throws(QueueError) {
+                if failure == nil, try snapshots.step() { continue }
+            } catch {
+                let reason = PipelineError(exitCode: 1, "error: \(error)")
+                failure = reason
+                fail(reason)
+            }
+            if let draft = drafts.receive(milliseconds: Self.lookMilliseconds) { return draft }
+        }
+    }
+
+    /// How often the log is looked at for whether a snapshot is due, when nothing is committed:
+    /// queues fill it as well.
+    private static let lookMilliseconds = 1000
 
     private func abandon() {
         drafts.close()
@@ -83,7 +111,6 @@ final class Committer: Sendable {
             // Whoever takes messages out makes room; until then the pipeline waits.
             _ = pause.receive(milliseconds: 5)
         }
-        try store.takeSnapshotIfDue(every: checkpointNanoseconds)
     }
 
     private func refusal(of draft: CommitDraft, _ store: PipelineStore) -> QueueError? {

@@ -23,10 +23,15 @@ extension PipelineRun {
     func restore(
         _ vm: inout RuleVM, stages: Set<String>, worker: Int = 0, workers: Int = 1
     ) throws(RuleError) {
+        let feed = opening?.rules
+        while let bytes = feed?.receive() {
+            try vm.restore(encoded: bytes, worker: worker, workers: workers)
+        }
         guard let state = store?.state else { return }
-        let rules = state.encodedRules(of: stages)
-        if !rules.isEmpty {
-            try vm.restore(encoded: rules, worker: worker, workers: workers)
+        if feed == nil {
+            try state.forEachRulesSlice(of: stages) { (bytes) throws(RuleError) in
+                try vm.restore(encoded: bytes, worker: worker, workers: workers)
+            }
         }
         for (index, source) in plan.definition.sources.enumerated() {
             vm.restoreTime(

@@ -38,6 +38,18 @@ final class PipelineState {
         return true
     }
 
+    /// What comes now is a snapshot, which names each entry once.
+    func beginRestoring() {
+        rules.beginRestoring()
+        windows.beginRestoring()
+    }
+
+    /// What comes now are commits.
+    func endRestoring() {
+        rules.endRestoring()
+        windows.endRestoring()
+    }
+
     private func applyPositions(_ bytes: RawSpan) {
         StoreEntry.forEach(bytes) { name, value in
             let parts = name.text.split(separator: "\0", maxSplits: 1).map(String.init)
@@ -81,14 +93,28 @@ final class PipelineState {
     /// The state of the rules of some stages, as `RuleVM.restore(encoded:)` takes it.
     func encodedRules(of stages: Set<String>) -> [UInt8] {
         var result: [UInt8] = []
-        walk(rules) { key, value in
-            let stageLength = Int(key.byte(1)) | Int(key.byte(2)) << 8
-            let stage = key.extracting(7..<(7 + stageLength)).text
-            if stages.contains(stage) {
-                unsafe value.withUnsafeBytes { unsafe result.append(contentsOf: $0) }
-            }
-        }
+        forEachRulesSlice(of: stages) { result += $0 }
         return result
+    }
+
+    /// Calls with the same in pieces of some thousand entries.
+    func forEachRulesSlice<Failure: Error>(
+        of stages: Set<String>, _ body: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
+        let names = stages.map { Array($0.utf8) }
+        var bytes: [UInt8] = []
+        var next: Int? = 0
+        while let start = next {
+            bytes.removeAll(keepingCapacity: true)
+            next = rules.slice(from: start, limit: 4096) { key, value in
+                let length = Int(key.byte(1)) | Int(key.byte(2)) << 8
+                let stage = key.extracting(7..<(7 + length))
+                let isWanted = names.contains { unsafe stage.isEqual(to: $0.span.bytes) }
+                guard isWanted else { return }
+                unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+            }
+            if !bytes.isEmpty { try body(bytes) }
+        }
     }
 
     /// Calls with each entry of a stage's windows.
@@ -109,48 +135,54 @@ final class PipelineState {
 
     // MARK: For a snapshot
 
-    /// Everything as entries of the store, some at a time; `place` begins at 0. Returns where to go
-    /// on, or nil at the end.
+    /// Everything as entries of the store, some at a time. Returns where to go on, or nil at the
+    /// end. Commits may come in between: what they say is in the log behind the snapshot's begin.
     func snapshotSlice(
-        from place: Int, _ body: (_ kind: StoreEntry.Kind, _ bytes: [UInt8]) -> Void
-    ) -> Int? {
+        from place: SnapshotPlace, _ body: (_ kind: StoreEntry.Kind, _ bytes: [UInt8]) -> Void
+    ) -> SnapshotPlace? {
         let limit = 4096
-        if place == 0 {
-            body(.positions, encodedPositions)
-            body(.times, Array(times.encoded.utf8))
-            for (version, kept) in versions.kept {
-                body(.version, VersionTable.encode(version, kept))
-            }
-            body(.outcome, versions.encodedRows)
-            body(.schedules, encodedSchedules)
-            if let partitions { body(.partitions, Array("\(partitions)".utf8)) }
-            return 1
-        }
-        let ruleSlices = (rules.entryCount + limit - 1) / limit
-        if place <= ruleSlices {
+        switch place {
+        case .beginning:
+            putHead(body)
+            return .rules(0)
+        case .rules(let start):
             var bytes: [UInt8] = []
-            _ = rules.slice(from: (place - 1) * limit, limit: limit) { _, value in
+            let next = rules.slice(from: start, limit: limit) { _, value in
                 unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
             }
             if !bytes.isEmpty { body(.rules, bytes) }
-            return place + 1
+            return next.map { .rules($0) } ?? .windows(0)
+        case .windows(let start):
+            var stages: [[UInt8]: [UInt8]] = [:]
+            let next = windows.slice(from: start, limit: limit) { key, value in
+                let length = Int(key.byte(0))
+                let stage = key.extracting(1..<(1 + length)).array
+                let name = key.extracting((1 + length)..<key.byteCount).array
+                StoreEntry.add(name, value.array, to: &stages[stage, default: []])
+            }
+            for (stage, entries) in stages {
+                var bytes: [UInt8] = []
+                StoreEntry.add(stage, [], to: &bytes)
+                body(.windows, bytes + entries)
+            }
+            return next.map { .windows($0) }
         }
-        let start = (place - 1 - ruleSlices) * limit
-        guard start < windows.entryCount else { return nil }
-        var stages: [[UInt8]: [UInt8]] = [:]
-        _ = windows.slice(from: start, limit: limit) { key, value in
-            let length = Int(key.byte(0))
-            let stage = key.extracting(1..<(1 + length)).array
-            let name = key.extracting((1 + length)..<key.byteCount).array
-            StoreEntry.add(name, value.array, to: &stages[stage, default: []])
-        }
-        for (stage, entries) in stages {
-            var bytes: [UInt8] = []
-            StoreEntry.add(stage, [], to: &bytes)
-            body(.windows, bytes + entries)
-        }
-        return place + 1
     }
+
+    /// What is small, and written at once.
+    private func putHead(_ body: (_ kind: StoreEntry.Kind, _ bytes: [UInt8]) -> Void) {
+        body(.positions, encodedPositions)
+        body(.times, Array(times.encoded.utf8))
+        for (version, kept) in versions.kept {
+            body(.version, VersionTable.encode(version, kept))
+        }
+        body(.outcome, versions.encodedRows)
+        body(.schedules, encodedSchedules)
+        if let partitions { body(.partitions, Array("\(partitions)".utf8)) }
+    }
+
+    /// About what a snapshot of it takes, in bytes.
+    var byteCount: Int { rules.liveByteCount + windows.liveByteCount }
 
     private var encodedSchedules: [UInt8] {
         var bytes: [UInt8] = []
@@ -169,6 +201,14 @@ final class PipelineState {
         }
         return bytes
     }
+}
+
+/// Where a snapshot of the state goes on.
+enum SnapshotPlace: Hashable {
+    case beginning
+    /// From this entry on of what rules keep, or windows.
+    case rules(Int)
+    case windows(Int)
 }
 
 /// How far time had come: of each source, of all together, and the counters behind names.

@@ -1,6 +1,5 @@
 internal import Journal
 internal import Queueing
-internal import Synchronization
 
 /// The store of a pipeline: its journal with the queues, and the state that follows from it.
 final class PipelineStore: @unchecked Sendable {  // `state` is the committer's after the start.
@@ -13,24 +12,27 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
     let state: PipelineState
     private let durability: Durability
     private let letterQueue: QueueHandle
-    private let written = Atomic<Int>(0)
-    private var lastSnapshot: UInt64
 
     /// Bytes of a torn tail that were cut off when it was opened.
     var truncatedBytes: Int { queues.truncatedBytes }
 
-    /// Opens or makes a store; throws when another process has it or when it is damaged.
+    /// Opens or makes a store; throws when another process has it or when it is damaged. What it
+    /// knows of the state of rules goes to `rules` as well, in order.
     init(
         _ directory: String, _ settings: LogSettings, _ definition: Definition,
-        _ scripts: QueueScripts
+        _ scripts: QueueScripts, rules: Channel<[UInt8]>? = nil
     ) throws(QueueError) {
         let state = PipelineState()
+        state.beginRestoring()
         var random = SystemRandomNumberGenerator()
         let queues = try Store(
             opening: directory, on: SystemDisk(), settings: settings,
             queues: definition.queueSettings(scripts) + [DeadLetters.settings, .audit, .runs],
             random: &random,
-            foreign: { (kind, bytes) throws(JournalError) in state.apply(kind, bytes) })
+            foreign: { (kind, bytes) throws(JournalError) in
+                if kind == StoreEntry.Kind.rules.rawValue { rules?.send(bytes.array) }
+                state.apply(kind, bytes)
+            }, restored: { state.endRestoring() })
         self.state = state
         self.durability =
             switch definition.durability {
@@ -43,7 +45,6 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
             try queues.queue(name)
         }
         self.queues = queues
-        lastSnapshot = monotonicNanoseconds()
         if state.partitions == nil { try notePartitions(definition.partitions) }
     }
 
@@ -64,11 +65,9 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
     func commit(_ draft: CommitDraft) throws(QueueError) {
         let entries = draft.entries
         guard !entries.isEmpty || draft.hasMessages else { return }
-        var size = 0
         let (_, sequence) = try queues.commit(durability) { (transaction) throws(QueueError) in
             for (kind, bytes) in entries {
                 transaction.add(kind: kind.rawValue, bytes)
-                size += bytes.count
             }
             for (queue, receipts) in draft.receipts {
                 try transaction.acknowledge(receipts, in: queue)
@@ -76,17 +75,14 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
             transaction.discard(draft.replayed, from: letterQueue)
             for letter in draft.letters {
                 try transaction.publish(NewMessage(letter), to: letterQueue)
-                size += letter.count
             }
             for (queue, payloads) in draft.messages {
                 for payload in payloads {
                     try transaction.publish(NewMessage(payload), to: queue)
-                    size += payload.count
                 }
             }
             for routed in draft.routed {
                 try transaction.publish(routed.message, to: routed.queues)
-                size += routed.message.payload.count
             }
         }
         switch durability {
@@ -94,42 +90,6 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
         case .within, .osCache: try queues.waitUntilWritten(sequence)
         }
         for (kind, bytes) in entries { unsafe state.apply(kind.rawValue, bytes.span.bytes) }
-        written.add(size, ordering: .relaxed)
-    }
-
-    // MARK: Snapshots
-
-    /// Takes a snapshot when one is due: after so long, or after 128 MiB.
-    func takeSnapshotIfDue(every nanoseconds: Int64) throws(QueueError) {
-        let now = monotonicNanoseconds()
-        let size = written.load(ordering: .relaxed)
-        guard size > 0, size > 128 << 20 || now >= lastSnapshot + UInt64(nanoseconds) else {
-            return
-        }
-        try takeSnapshot()
-    }
-
-    /// Takes one when that makes the next start quicker.
-    func takeLastSnapshot() throws(QueueError) {
-        if written.load(ordering: .relaxed) > 16 << 20 { try takeSnapshot() }
-    }
-
-    private func takeSnapshot() throws(QueueError) {
-        guard let snapshot = try queues.beginSnapshot() else { return }
-        var place: Int? = 0
-        while let start = place {
-            var failure: QueueError?
-            place = state.snapshotSlice(from: start) { kind, bytes in
-                do throws(QueueError) {
-                    try snapshot.add(kind: kind.rawValue, bytes)
-                } catch { failure = failure ?? error }
-            }
-            if let failure { throw failure }
-        }
-        try snapshot.finish()
-        _ = try queues.freeSegments()
-        written.store(0, ordering: .relaxed)
-        lastSnapshot = monotonicNanoseconds()
     }
 
     func close() throws(QueueError) { try queues.close() }

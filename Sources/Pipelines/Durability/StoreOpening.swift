@@ -5,17 +5,26 @@ internal import Queueing
 final class StoreOpening: Sendable {
     private let result = Locked<Result<PipelineStore, PipelineError>?>(nil)
     private let done = Channel<Void>(capacity: 1)
+    /// The state of rules as it is read, for the one worker that puts it back meanwhile; nil when
+    /// there are several, each of which takes its part when all of it is there.
+    let rules: Channel<[UInt8]>?
+
+    private init(feedsWorker: Bool) {
+        // It holds no more than the state does, and whoever reads the store never waits.
+        rules = feedsWorker ? Channel(capacity: .max) : nil
+    }
 
     /// Begins to open the store that the options name; nil when nothing is to be kept.
     static func begin(
-        _ plan: Plan, _ options: RunOptions, _ scripts: QueueScripts
+        _ plan: Plan, _ options: RunOptions, _ scripts: QueueScripts, feedsWorker: Bool
     ) -> StoreOpening? {
         guard let data = options.data, plan.definition.durability != .memory else { return nil }
-        let opening = StoreOpening()
+        let opening = StoreOpening(feedsWorker: feedsWorker)
         let definition = plan.definition
         WorkerThread {
-            let result = open(data, definition, scripts)
+            let result = open(data, definition, scripts, rules: opening.rules)
             opening.result.withLock { $0 = result }
+            opening.rules?.close()
             opening.done.close()
         }.detach()
         return opening
@@ -23,18 +32,19 @@ final class StoreOpening: Sendable {
 
     /// Opens a store, or makes one, and waits for another process that is about to let it go.
     static func open(
-        _ data: String, _ definition: Definition, _ scripts: QueueScripts
+        _ data: String, _ definition: Definition, _ scripts: QueueScripts,
+        rules: Channel<[UInt8]>? = nil
     ) -> Result<PipelineStore, PipelineError> {
         let pause = Channel<Void>(capacity: 1)
         // A verb that looks into the store has it for a moment only.
         for _ in 0..<patience {
-            let result = openOnce(data, definition, scripts)
+            let result = openOnce(data, definition, scripts, rules)
             guard case .failure(let error) = result, error.isOwned else {
                 return checked(result, data, definition)
             }
             _ = pause.receive(milliseconds: 10)
         }
-        return checked(openOnce(data, definition, scripts), data, definition)
+        return checked(openOnce(data, definition, scripts, rules), data, definition)
     }
 
     /// A record's partition follows from how many there are, so that a store keeps their number.
@@ -57,14 +67,15 @@ final class StoreOpening: Sendable {
     private static let patience = 150
 
     private static func openOnce(
-        _ data: String, _ definition: Definition, _ scripts: QueueScripts
+        _ data: String, _ definition: Definition, _ scripts: QueueScripts,
+        _ rules: Channel<[UInt8]>?
     ) -> Result<PipelineStore, QueueError> {
         let settings = LogSettings(
             segmentSize: definition.segmentBytes,
             prewriteSize: min(1 << 20, definition.segmentBytes))
         do throws(QueueError) {
             let store = try PipelineStore(
-                data, settings, definition, scripts)
+                data, settings, definition, scripts, rules: rules)
             if store.truncatedBytes > 0 {
                 writeError(
                     "store: truncated \(store.truncatedBytes) bytes of a transaction that was "
