@@ -64,9 +64,15 @@ extension File {
 
     /// Up to `count` bytes from `offset` on; fewer at the end of the file.
     func bytes(at offset: Int, count: Int) throws(DiskError) -> [UInt8] {
-        var result = [UInt8](repeating: 0, count: count)
-        let read = try fill(&result, at: offset)
-        if read < count { result.removeLast(count - read) }
+        var failure: DiskError?
+        // Not zeroed first: a segment's size of zeros would take as long as the reading.
+        let result = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            var target = unsafe UnsafeMutableRawBufferPointer(buffer).mutableBytes
+            do throws(DiskError) {
+                done = try read(into: &target, at: offset)
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
         return result
     }
 

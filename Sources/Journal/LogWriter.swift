@@ -36,9 +36,10 @@ public struct LogWriter<Place: Disk> {
         durableSequence = end.sequence
         markedSequence = end.sequence
         if end.offset == 0 {
-            file = try Self.makeSegment(disk, layout, store, end.segment, end.sequence + 1)
+            let spares = SparePool(disk: disk, layout: layout, segmentSize: settings.segmentSize)
+            (file, allocatedEnd) = try Self.makeSegment(
+                spares, store, end.segment, end.sequence + 1)
             writtenEnd = SegmentHeader.size
-            allocatedEnd = SegmentHeader.size
         } else {
             file = try disk.open(layout.segment(end.segment), .update)
             writtenEnd = end.offset
@@ -108,12 +109,11 @@ public struct LogWriter<Place: Disk> {
             // A new segment says that all before it is durable, so there is one torn tail at most.
             try writer.syncAll()
             let next = writer.segment + 1
-            writer.file = try Self.makeSegment(
-                writer.disk, writer.layout, writer.store, next, writer.appendedSequence + 1)
+            (writer.file, writer.allocatedEnd) = try Self.makeSegment(
+                writer.spares, writer.store, next, writer.appendedSequence + 1)
             writer.segment = next
             writer.seed = SegmentSeed(store: writer.store, segment: next)
             writer.writtenEnd = SegmentHeader.size
-            writer.allocatedEnd = SegmentHeader.size
             writer.mayPrewrite = true
         }
     }
@@ -191,19 +191,6 @@ public struct LogWriter<Place: Disk> {
 
     /// Why it failed, or nil.
     var failed: JournalError? { failure }
-
-    private static func makeSegment(
-        _ disk: Place, _ layout: StoreLayout, _ store: StoreIdentity, _ number: UInt32,
-        _ first: UInt64
-    ) throws(DiskError) -> Place.Handle {
-        let header = SegmentHeader(
-            number: number, store: store, firstSequence: first, isRecycled: false)
-        let file = try disk.open(layout.segment(number), .create)
-        try unsafe file.writeAll(header.encoded().span.bytes, at: 0)
-        try file.sync()
-        try disk.syncDirectory(layout.journal)
-        return file
-    }
 }
 
 /// How the log is written. Sizes are bytes.

@@ -28,7 +28,7 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         let reach = try RecoveryPlan.reach(layout, disk)
         let begin = try RecoveryPlan.chooseSnapshot(snapshots, reach, folder, restore)
         var plan = try RecoveryPlan(
-            layout, disk, store, covered: snapshots.last ?? 0, begin, replay)
+            layout, disk, store, covered: snapshots.last ?? 0, begin, tail: reach.tail, replay)
         plan.staleSnapshots = snapshots.filter { $0 > plan.end.sequence }
         let writer = try JournalError.wrap { () throws(DiskError) in
             try plan.apply(layout, disk)
@@ -90,12 +90,15 @@ struct RecoveryPlan {
     private let replayAfter: UInt64
     private var cutsTail = false
     private var unbornSegment: UInt32?
+    /// The last segment, if it was read already.
+    private let tail: LogReach.Tail?
 
     init<Place: Disk>(
         _ layout: StoreLayout, _ disk: Place, _ store: StoreIdentity,
-        covered: UInt64, _ replayAfter: UInt64,
+        covered: UInt64, _ replayAfter: UInt64, tail: LogReach.Tail? = nil,
         _ replay: (StoredFrame) throws(JournalError) -> Void
     ) throws(JournalError) {
+        self.tail = tail
         self.covered = covered
         self.replayAfter = replayAfter
         let names = try JournalError.wrap { () throws(DiskError) in
@@ -166,6 +169,7 @@ struct RecoveryPlan {
                 var scan = SegmentScan(bytes, header)
                 while scan.next() != nil {}
                 reach.end = scan.sequence
+                reach.tail = LogReach.Tail(number: number, bytes: bytes)
                 break
             }
             return reach
@@ -178,23 +182,29 @@ struct RecoveryPlan {
         _ replay: (StoredFrame) throws(JournalError) -> Void
     ) throws(JournalError) {
         let path = layout.segment(number)
-        try JournalError.wrap { () throws(DiskError) in try disk.read(path, into: &buffer) }
-        let bytes = buffer
+        let isKnown = tail?.number == number
+        if !isKnown {
+            try JournalError.wrap { () throws(DiskError) in try disk.read(path, into: &buffer) }
+        }
+        let bytes = isKnown ? tail?.bytes ?? [] : buffer
         let header: SegmentHeader
         switch SegmentHeader.read(bytes) {
         case .newerFormat(let format): throw .newer(path, Int(format))
         case .header(let found) where found.number == number && found.store == store:
             header = found
         default:
+            // What does not look like this store's frames says nothing: a spare's old bytes do not.
             let guess = SegmentHeader(
-                number: number, store: store, firstSequence: end.sequence + 1, isRecycled: false)
+                number: number, store: store, firstSequence: end.sequence + 1, isRecycled: true)
             var scan = SegmentScan(bytes, guess)
             guard isLast, scan.next() == nil, scan.end() != .damaged else {
                 throw .damaged(path, at: 0, "the header of the segment is not valid")
             }
             // A header is synced before the first frame: this one was cut, or never finished.
             unbornSegment = number
-            truncatedBytes += bytes.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+            truncatedBytes += bytes.prefix(SegmentHeader.size).lastIndex { $0 != 0 }
+                .map { $0 + 1 } ?? 0
+            truncatedBytes += scan.tornByteCount
             if end.offset == 0 { end.segment = number }
             return
         }
@@ -219,7 +229,9 @@ struct RecoveryPlan {
             throw .damaged(path, at: scan.offset, "a frame that was durable")
         }
         switch scan.end() {
-        case .clean: break
+        case .clean:
+            // Frames over old bytes might once bring back others of this segment behind them.
+            if header.isRecycled, scan.offset < bytes.count { cutsTail = true }
         case .damaged: throw .damaged(path, at: scan.offset, "a frame that was durable")
         case .torn:
             cutsTail = true
@@ -241,6 +253,7 @@ struct RecoveryPlan {
             try file.truncate(to: end.offset)
             try file.sync()
         }
+        try SparePool(disk: disk, layout: layout, segmentSize: 0).keep(SparePool<Place>.limit)
     }
 
     /// Restores the newest valid snapshot that the log reaches; returns behind which transaction
@@ -269,9 +282,17 @@ struct RecoveryPlan {
 }
 
 /// From where to where a log goes.
-struct LogReach: Hashable {
+struct LogReach {
+    /// A segment's number, and all of its bytes.
+    struct Tail {
+        var number: UInt32
+        var bytes: [UInt8]
+    }
+
     /// The last transaction whose segment was freed: a snapshot must cover it.
     var freed: UInt64 = 0
     /// The last transaction.
     var end: UInt64 = 0
+    /// The last segment with a valid header, which nobody has to read again.
+    var tail: Tail?
 }

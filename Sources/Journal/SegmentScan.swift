@@ -1,7 +1,7 @@
 /// Reads the frames of one segment in order and tells where and why they end. Pure.
 struct SegmentScan {
     enum End: Hashable {
-        /// Nothing behind the last frame but zeros.
+        /// Nothing behind the last frame but zeros, or what an older use of the file left there.
         case clean
         /// Bytes of a write that a crash cut short.
         case torn
@@ -54,15 +54,44 @@ struct SegmentScan {
     /// What lies behind the last valid frame of the last segment. It is damage when a later frame
     /// knows that the missing one was durable; the rest is what a crash may leave behind.
     func end() -> End {
-        var place = offset
-        while place + FrameHeader.size <= bytes.count {
+        var isTorn = hasCutHeader
+        for place in ownHeaders() {
+            isTorn = true
             if let later = Self.frame(bytes, seed, at: place), later.durableSequence > sequence {
                 return .damaged
             }
+        }
+        if isTorn { return .torn }
+        guard !header.isRecycled, offset < bytes.count else { return .clean }
+        return unsafe bytes.span.bytes.extracting(offset..<bytes.count).isZero ? .clean : .torn
+    }
+
+    /// Where behind the end headers of this segment's frames lie, whether their bodies are whole or
+    /// not.
+    private func ownHeaders() -> [Int] {
+        var places: [Int] = []
+        let span = unsafe bytes.span.bytes
+        var place = offset
+        while place + FrameHeader.size <= span.byteCount {
+            // Old segments are full of what is no header: the look must be short.
+            if span.number(UInt32.self, at: place) == FrameHeader.magic,
+                FrameHeader(span.extracting(place..<span.byteCount), seed, at: place) != nil
+            {
+                places.append(place)
+            }
             place += 8
         }
-        guard offset < bytes.count else { return .clean }
-        return unsafe bytes.span.bytes.extracting(offset..<bytes.count).isZero ? .clean : .torn
+        return places
+    }
+
+    /// True when the file ends in the middle of a frame's header. An older use of it leaves no
+    /// frame that begins there.
+    private var hasCutHeader: Bool {
+        let count = bytes.count - offset
+        guard count > 0, count < FrameHeader.size else { return false }
+        return (0..<min(4, count)).allSatisfy {
+            bytes[offset + $0] == UInt8(truncatingIfNeeded: FrameHeader.magic >> (8 * UInt32($0)))
+        }
     }
 
     /// The first valid frame behind the end of the valid ones.
@@ -93,11 +122,21 @@ struct SegmentScan {
         return header.encoded(seed, at: offset) + body
     }
 
-    /// How many bytes lie behind the last valid frame, without the zeros at the end.
+    /// How many bytes of torn frames lie behind the last valid one, without the zeros at the end.
     var tornByteCount: Int {
-        guard offset < bytes.count, let last = bytes[offset...].lastIndex(where: { $0 != 0 })
-        else { return 0 }
-        return last - offset + 1
+        guard offset < bytes.count else { return 0 }
+        if header.isRecycled { return tornEnd - offset }
+        return bytes[offset...].lastIndex { $0 != 0 }.map { $0 - offset + 1 } ?? 0
+    }
+
+    /// Where the last frame ends that was begun in a file with old bytes behind it.
+    private var tornEnd: Int {
+        if hasCutHeader { return bytes.count }
+        return ownHeaders().reduce(offset) { end, place in
+            let rest = unsafe bytes.span.bytes.extracting(place..<bytes.count)
+            let size = FrameHeader(rest, seed, at: place)?.frameSize ?? FrameHeader.size
+            return max(end, min(bytes.count, place + size))
+        }
     }
 
     private static func frame(

@@ -143,30 +143,4 @@ extension LogWriter {
         try fill(&writer)
         try folder.finish(&writer, at: appendedSequence)
     }
-
-    /// Removes segments that both snapshots cover and where nothing the owner still needs lies;
-    /// returns how many. `live` holds the numbers of the segments it needs.
-    public func freeSegments(live: Set<UInt32>) throws(JournalError) -> Int {
-        try JournalError.wrap { () throws(DiskError) in
-            let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
-            let kept = try folder.sequences().suffix(2)
-            guard kept.count == 2, let first = kept.first,
-                let older = try folder.beginning(of: first)
-            else { return 0 }
-            let numbers = try disk.names(in: layout.journal)
-                .compactMap(StoreLayout.segmentNumber).sorted()
-            var freed = 0
-            for (number, next) in zip(numbers, numbers.dropFirst()) where !live.contains(number) {
-                let head = try disk.open(layout.segment(next), .read)
-                    .bytes(at: 0, count: SegmentHeader.size)
-                guard case .header(let header) = SegmentHeader.read(head),
-                    header.firstSequence <= older + 1
-                else { break }
-                try disk.remove(layout.segment(number))
-                freed += 1
-            }
-            if freed > 0 { try disk.syncDirectory(layout.journal) }
-            return freed
-        }
-    }
 }

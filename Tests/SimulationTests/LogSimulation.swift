@@ -118,6 +118,17 @@ struct LogSimulation {
         } catch { return "refused: \(error)" }
     }
 
+    /// How many segments of a run were written into files that were segments before.
+    func recycledCount() throws -> Int {
+        let disk = FaultyDisk()
+        guard run(on: disk).isFinished else { return 0 }
+        return try disk.names(in: "store/journal").filter { name in
+            guard name.hasSuffix(".seg"), let bytes = disk.bytes("store/journal/" + name)
+            else { return false }
+            return bytes[40] & 1 == 1
+        }.count
+    }
+
     /// Crashes at every call, with some patterns of lost sectors each; the first broken law.
     func crashEverywhere(
         _ faults: FaultyDisk.Faults = FaultyDisk.Faults(), patterns: Int

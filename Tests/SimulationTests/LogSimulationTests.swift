@@ -10,6 +10,13 @@ import Testing
         #expect(result.crashes > 300)
     }
 
+    @Test func `the runs write into old segments`() throws {
+        let counts = try (1...8 as ClosedRange<UInt64>).map {
+            try LogSimulation(seed: $0).recycledCount()
+        }
+        #expect(counts.filter { $0 > 0 }.count >= 4, "\(counts)")
+    }
+
     @Test func `short writes change nothing`() {
         var faults = FaultyDisk.Faults()
         faults.writeLimit = 300
