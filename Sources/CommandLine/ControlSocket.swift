@@ -7,7 +7,9 @@ import Records
 /// What a running pipeline serves to other processes over its store's socket.
 enum ControlSocket {
     /// Begins to serve; nil when the run has no store.
-    static func serve(_ run: PipelineRun, data: String?) throws -> ControlServer? {
+    static func serve(
+        _ run: PipelineRun, data: String?, _ keeper: CatalogueKeeper?
+    ) throws -> ControlServer? {
         guard let data, let store = run.queueStore else { return nil }
         var verbs = VerbTable()
         QueueVerbs(
@@ -15,8 +17,8 @@ enum ControlSocket {
         ).add(to: &verbs)
         StoreVerbs(store, on: SystemDisk()).add(to: &verbs)
         verbs.add("store.catalogue") { (call) throws(ControlFailure) in
-            let catalogue = StoreCatalogue(data, store, run.versionRows)
-            call.output.line(try catalogue.update(rebuild: call.flag("rebuild")))
+            guard let keeper else { return }
+            call.output.line(try keeper.update(rebuild: call.flag("rebuild")))
         }
         addRules(run, to: &verbs)
         addLetters(run, to: &verbs)

@@ -53,7 +53,9 @@ struct RunCommand: ParsableCommand {
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: error.description)
         }
-        let server = try ControlSocket.serve(pipeline, data: options.data)
+        let keeper = CatalogueKeeper(pipeline, data: options.data)
+        if let period = plan.definition.catalogueNanoseconds { keeper?.start(every: period) }
+        let server = try ControlSocket.serve(pipeline, data: options.data, keeper)
         defer { server?.stop() }
         StopSignals.whenStopped { pipeline.requestStop() }
         let progress = isatty(2) == 1 ? ProgressLine(pipeline) : nil
@@ -173,15 +175,16 @@ enum StopSignals {
     }
 }
 
-/// Runs `body` on a thread that nobody waits for.
-func startThread(_ body: @escaping @Sendable () -> Void) {
+/// Runs `body` on a thread that nobody waits for; false when the system gives no more threads.
+@discardableResult
+func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
     final class Box {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
     var thread = pthread_t()
     let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
-    unsafe pthread_create(
+    let status = unsafe pthread_create(
         &thread, nil,
         { context in
             if let context = unsafe context {
@@ -189,7 +192,12 @@ func startThread(_ body: @escaping @Sendable () -> Void) {
             }
             return nil
         }, box)
+    guard status == 0 else {
+        unsafe Unmanaged<Box>.fromOpaque(box).release()
+        return false
+    }
     pthread_detach(thread)
+    return true
 }
 
 /// A line on the terminal that shows how far a run is.

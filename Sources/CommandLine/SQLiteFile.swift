@@ -17,6 +17,8 @@ final class SQLiteFile {
             unsafe sqlite3_close(database)
             return nil
         }
+        // Who waits for the disk lets commits wait as well, and the file can be made anew.
+        try? run("PRAGMA synchronous = OFF")
     }
 
     deinit { unsafe sqlite3_close(database) }
@@ -62,20 +64,33 @@ final class SQLiteFile {
         return rows
     }
 
-    /// The numbers and marks of rows; those that are not in `live` are deleted before.
-    func numbers(
-        _ query: String, keeping live: [MessageMark], delete statement: String
-    ) -> [UInt64: String] {
-        var known: [UInt64: String] = [:]
-        try? unsafe forEach(query) { row in
-            unsafe known[UInt64(bitPattern: sqlite3_column_int64(row, 0))] = Self.text(row, 1)
+    /// Compares the numbers and marks of a table with what is there, both in the order of numbers:
+    /// the places in `live` of what is new or has changed, and the numbers of what is gone.
+    /// With more than `limit` of what is new it ends early, and what it gives is not whole.
+    func differences(
+        in table: String, from live: [MessageMark], limit: Int = .max
+    ) throws(ControlFailure) -> (fresh: [Int], gone: [UInt64], isWhole: Bool) {
+        var fresh: [Int] = []
+        var gone: [UInt64] = []
+        var place = 0
+        try unsafe forEach("SELECT number, mark FROM \(table) ORDER BY number") { row in
+            let number = unsafe UInt64(bitPattern: sqlite3_column_int64(row, 0))
+            while place < live.count, live[place].number < number {
+                fresh.append(place)
+                place += 1
+            }
+            if place < live.count, live[place].number == number {
+                if unsafe live[place].word != Self.text(row, 1) { fresh.append(place) }
+                place += 1
+            } else {
+                gone.append(number)
+            }
         }
-        let living = Set(live.map(\.number))
-        for number in known.keys where !living.contains(number) {
-            try? run(statement, [.integer(Int64(number))])
-            known[number] = nil
+        while place < live.count, fresh.count <= limit {
+            fresh.append(place)
+            place += 1
         }
-        return known
+        return (Array(fresh.prefix(limit)), gone, fresh.count <= limit)
     }
 
     private func forEach(

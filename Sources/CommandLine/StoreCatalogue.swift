@@ -11,8 +11,9 @@ extension StoreCommand {
         static let configuration = CommandConfiguration(
             abstract: "Bring the SQLite file of dead letters, runs, versions and audit up to date.",
             discussion: """
-                DATA/catalogue.sqlite is there to be read with SQL. It follows from the store, so \
-                it may be deleted at any time.
+                DATA/catalogue.sqlite is there to be read with SQL. A pipeline that runs for more \
+                than a few seconds keeps it up to date by itself (`store: {catalogue: 5s}`). It \
+                follows from the store, so it may be deleted at any time.
                 """)
         @Flag(help: "Write it anew instead of adding what is new.")
         var rebuild = false
@@ -33,8 +34,9 @@ extension StoreCommand {
                     let store = try runner.open(try runner.declaredQueues()) { kind, bytes in
                         history.take(kind: kind, bytes)
                     }
-                    let catalogue = StoreCatalogue(options.data, store, history.rows)
-                    output.line(try catalogue.update(rebuild: rebuild))
+                    let source = CatalogueSource(store)
+                    let catalogue = StoreCatalogue(options.data, source, history.rows)
+                    output.line(try catalogue.update(rebuild: rebuild).answer)
                     do throws(QueueError) { try store.close() } catch {
                         throw ControlFailure(error)
                     }
@@ -46,32 +48,48 @@ extension StoreCommand {
 /// The reading room of a store: tables that follow from the journal, for whoever likes SQL.
 struct StoreCatalogue {
     private let path: String
-    private let store: Store<SystemDisk>
+    private let source: CatalogueSource
     private let versions: [VersionRow]
     /// Another layout is written anew.
-    private static let layout = "1"
+    private static let layout = "2"
 
-    init(_ data: String, _ store: Store<SystemDisk>, _ versions: [VersionRow]) {
-        path = data + "/catalogue.sqlite"
-        self.store = store
+    /// What an update has done.
+    struct Outcome: Sendable {
+        /// Counts rows, for a person or a script.
+        var answer: Record
+        /// False when there was more than the limit.
+        var isWhole: Bool
+    }
+
+    init(_ data: String, _ source: CatalogueSource, _ versions: [VersionRow]) {
+        path = Self.path(data)
+        self.source = source
         self.versions = versions
     }
 
-    /// Writes what is new, or all of it; the answer counts rows.
-    func update(rebuild: Bool) throws(ControlFailure) -> Record {
-        let isNew = rebuild ? true : try layout() != Self.layout
+    /// Where the file of a store is.
+    static func path(_ data: String) -> String { data + "/catalogue.sqlite" }
+
+    /// Writes what is new, or all of it, but no more dead letters than `limit`; `withRuns` is false
+    /// when no run has begun or ended since the last time.
+    func update(
+        rebuild: Bool = false, limit: Int = .max, withRuns: Bool = true
+    ) throws(ControlFailure) -> Outcome {
+        // The disk may have lost parts of a file that was not synced before the machine went down.
+        let mark = "\(Self.layout) \(Self.machineStart)"
+        let isNew = rebuild ? true : try layout() != mark
         let target = isNew ? path + ".new" : path
         if isNew { unsafe unlink(target) }
         guard let database = SQLiteFile(target) else {
             throw ControlFailure(1, "\(target): cannot be made; check the folder and its space")
         }
-        let counts = try write(database)
+        let (counts, isWhole) = try write(database, mark, limit, withRuns: withRuns || isNew)
         // What is renamed is whole, and a reader never sees half of it.
         if isNew, unsafe rename(target, path) != 0 {
             throw ControlFailure(1, "\(path): \(unsafe String(cString: strerror(errno)))")
         }
-        return Record(
-            [Field("file", .string(path)), Field("rebuilt", .boolean(isNew))] + counts)
+        let fields = [Field("file", .string(path)), Field("rebuilt", .boolean(isNew))]
+        return Outcome(answer: Record(fields + counts), isWhole: isWhole)
     }
 
     /// The layout of the file that is there; nil without one.
@@ -86,16 +104,22 @@ struct StoreCatalogue {
         }
     }
 
-    private func write(_ database: SQLiteFile) throws(ControlFailure) -> [Field] {
+    /// Another word after each start of the machine; empty where the system does not say.
+    private static var machineStart: String {
+        let bytes = readWholeFile("/proc/sys/kernel/random/boot_id") ?? []
+        return String(decoding: bytes.prefix { $0 > 0x20 }, as: UTF8.self)
+    }
+
+    private func write(
+        _ database: SQLiteFile, _ layout: String, _ limit: Int, withRuns: Bool
+    ) throws(ControlFailure) -> (counts: [Field], isWhole: Bool) {
         try database.run("BEGIN IMMEDIATE")
         for statement in Self.schema { try database.run(statement) }
         try database.run(
-            "INSERT OR REPLACE INTO meta VALUES ('layout', ?)", [.string(Self.layout)])
-        do throws(QueueError) {
-            try writeLetters(database)
-            try writeAudit(database)
-            try writeRuns(database)
-        } catch { throw ControlFailure(error) }
+            "INSERT OR REPLACE INTO meta VALUES ('layout', ?)", [.string(layout)])
+        let isWhole = try writeLetters(database, limit)
+        try writeAudit(database)
+        if withRuns { try writeRuns(database) }
         if let failure = database.failure { throw ControlFailure(1, "\(path): \(failure)") }
         try database.run("DELETE FROM versions")
         for (index, row) in versions.enumerated() {
@@ -112,7 +136,7 @@ struct StoreCatalogue {
             counts.append(Field(table, .integer(Int64(count) ?? 0)))
         }
         try database.run("COMMIT")
-        return counts
+        return (counts, isWhole)
     }
 
     private static let schema = [
@@ -131,28 +155,31 @@ struct StoreCatalogue {
 
     // MARK: The tables
 
-    /// Records of the pipeline that failed, and dead messages of its queues.
-    private func writeLetters(_ database: SQLiteFile) throws(QueueError) {
-        let status = try store.status()
-        let targets = Set(status.compactMap(\.settings.deadLetterTarget))
-        let names = status.map(\.name).filter { $0 == ".dead_letters" || targets.contains($0) }
-        var live: [(queue: QueueHandle, mark: MessageMark)] = []
-        for name in names {
-            let queue = try store.queue(name)
-            live += store.marks(of: queue).map { (queue, $0) }
-        }
-        let known = database.numbers(
-            "SELECT number, mark FROM dead_letters", keeping: live.map(\.mark),
-            delete: "DELETE FROM dead_letters WHERE number = ?")
-        for (queue, mark) in live where known[mark.number] != mark.word {
-            guard let message = try store.messages([mark.number], in: queue).first else {
-                continue
-            }
+    /// Records of the pipeline that failed, and dead messages of its queues. False when there are
+    /// more new ones than `limit`.
+    private func writeLetters(
+        _ database: SQLiteFile, _ limit: Int
+    ) throws(ControlFailure) -> Bool {
+        let live = try source.marks(of: try source.letterQueues())
+        let found = try database.differences(in: "dead_letters", from: live, limit: limit)
+        try delete(found.gone, from: "dead_letters", database)
+        try source.forEachMessage(found.fresh.map { live[$0] }) {
+            (message, mark) throws(ControlFailure) in
             let row = message.queue == ".dead_letters" ? letter(message) : dead(message)
-            try? database.run(
+            try database.run(
                 "INSERT OR REPLACE INTO dead_letters VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [.integer(Int64(mark.number)), .string(mark.word)] + row.values,
                 blob: row.original)
+        }
+        return found.isWhole
+    }
+
+    private func delete(
+        _ numbers: [UInt64], from table: String, _ database: SQLiteFile
+    ) throws(ControlFailure) {
+        for number in numbers {
+            try database.run(
+                "DELETE FROM \(table) WHERE number = ?", [.integer(Int64(number))])
         }
     }
 
@@ -181,20 +208,18 @@ struct StoreCatalogue {
         )
     }
 
-    private func writeAudit(_ database: SQLiteFile) throws(QueueError) {
-        guard let queue = try? store.queue(QueueSettings.audit.name) else { return }
-        let live = store.marks(of: queue)
-        let known = database.numbers(
-            "SELECT number, mark FROM audit", keeping: live,
-            delete: "DELETE FROM audit WHERE number = ?")
-        let fresh = live.filter { known[$0.number] != $0.word }
-        let marks = Dictionary(fresh.map { ($0.number, $0.word) }) { $1 }
-        for message in try store.messages(fresh.map(\.number), in: queue) {
+    private func writeAudit(_ database: SQLiteFile) throws(ControlFailure) {
+        guard let queue = source.queue(QueueSettings.audit.name) else { return }
+        let live = try source.marks(of: [queue])
+        let found = try database.differences(in: "audit", from: live)
+        try delete(found.gone, from: "audit", database)
+        try source.forEachMessage(found.fresh.map { live[$0] }) {
+            (message, mark) throws(ControlFailure) in
             let act = (try? Record(json: message.payload)) ?? Record()
-            try? database.run(
+            try database.run(
                 "INSERT OR REPLACE INTO audit VALUES (?,?,?,?,?,?)",
                 [
-                    .integer(Int64(message.number)), text(marks[message.number]),
+                    .integer(Int64(message.number)), .string(mark.word),
                     .string(ControlTime.text(microseconds: message.publishedAt)),
                     act["act"] ?? .null, act["queue"] ?? .null, .string(act.description),
                 ])
@@ -202,21 +227,22 @@ struct StoreCatalogue {
     }
 
     /// What began and what ended are two messages; together they are a row.
-    private func writeRuns(_ database: SQLiteFile) throws(QueueError) {
-        guard let queue = try? store.queue(QueueSettings.runs.name) else { return }
-        try? database.run("DELETE FROM runs")
-        for message in try store.peek(queue, max: .max) {
-            guard let event = try? Record(json: message.payload) else { continue }
+    private func writeRuns(_ database: SQLiteFile) throws(ControlFailure) {
+        guard let queue = source.queue(QueueSettings.runs.name) else { return }
+        let marks = try source.marks(of: [queue])
+        try database.run("DELETE FROM runs")
+        try source.forEachMessage(marks) { (message, _) throws(ControlFailure) in
+            guard let event = try? Record(json: message.payload) else { return }
             let time = Value.string(ControlTime.text(microseconds: message.publishedAt))
             if event["event"] == .string("began") {
-                try? database.run(
+                try database.run(
                     "INSERT OR REPLACE INTO runs VALUES (?,?,NULL,?,?,NULL,NULL,NULL,NULL)",
                     [
                         .string(message.id), time, event["rule_set"] ?? .null,
                         .integer(event["once"] == .boolean(true) ? 1 : 0),
                     ])
             } else {
-                try? database.run(
+                try database.run(
                     "UPDATE runs SET ended_at = ?, read = ?, delivered = ?, dead_letters = ?, "
                         + "error = ? WHERE id = ?",
                     [

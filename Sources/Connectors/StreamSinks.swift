@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Records
 public import Stages
 
 /// Rows to standard output.
@@ -15,6 +16,73 @@ final class StdoutSink: Sink {
     func abandon() {}
 }
 
+/// Rows to standard output once they are kept; each may carry its key.
+final class StdoutOutbox: OutboxSink {
+    /// The first member of a row up to the number of its key; nil without one.
+    private let keyField: [UInt8]?
+    private let descriptor: Int32
+    private var piece: [UInt8] = []
+
+    /// Creates the sink; with a field, each row begins with its key under that name.
+    init(keyField: String?, descriptor: Int32 = 1) {
+        self.descriptor = descriptor
+        self.keyField = keyField.map { Value.string($0).json + [0x3A] }
+    }
+
+    func deliver(
+        _ rows: UnsafeRawBufferPointer, count: Int, first: RowKey
+    ) throws(ConnectorError) {
+        var key = first
+        var rest = unsafe rows[...]
+        while unsafe !rest.isEmpty {
+            let end = unsafe (rest.firstIndex(of: 0x0A) ?? rest.endIndex - 1) + 1
+            let row = unsafe UnsafeRawBufferPointer(rebasing: rest[..<end])
+            let start = piece.count
+            unsafe append(row, key)
+            // A pipe takes so much whole or not at all, and a kill then tears no row.
+            if piece.count > Self.wholeBytes, start > 0 {
+                try write(piece[..<start])
+                piece.removeFirst(start)
+            }
+            key.number += 1
+            unsafe rest = rest[end...]
+        }
+        try write(piece[...])
+        piece.removeAll(keepingCapacity: piece.count <= Self.wholeBytes * 2)
+    }
+
+    /// `PIPE_BUF` of the system.
+    private static let wholeBytes = 4096
+
+    private func write(_ bytes: ArraySlice<UInt8>) throws(ConnectorError) {
+        do throws(ConnectorError) {
+            try unsafe bytes.span.bytes.withUnsafeBytes { bytes throws(ConnectorError) in
+                try unsafe writeAll(descriptor, bytes, shown: "stdout")
+            }
+        } catch {
+            throw ConnectorError("error: \(error.description)")
+        }
+    }
+
+    /// Adds a row, with its key as the first member if that is wanted.
+    private func append(_ row: UnsafeRawBufferPointer, _ key: RowKey) {
+        guard let keyField, let brace = unsafe row.firstIndex(of: 0x7B) else {
+            unsafe piece.append(contentsOf: row)
+            return
+        }
+        let members = unsafe row[(brace + 1)...]
+        let isEmpty = unsafe members.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D } == 0x7D
+        unsafe piece.append(contentsOf: row[...brace])
+        piece += keyField
+        piece += Value.string(key.description).json
+        if !isEmpty { piece.append(0x2C) }
+        unsafe piece.append(contentsOf: members)
+    }
+
+    func finish() throws(ConnectorError) {}
+    func abandon() {}
+}
+
 /// Rows to nowhere; they are only counted.
 final class NullSink: Sink {
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {}
@@ -24,14 +92,35 @@ final class NullSink: Sink {
 }
 
 extension SinkKind {
-    /// `stdout`: JSON lines to standard output.
-    public static let stdout = SinkKind(name: "stdout") { setting, diagnostics in
+    /// `stdout`: JSON lines to standard output, at once or, with `outbox: true`, once their commit
+    /// is kept.
+    public static let stdout = SinkKind(name: "stdout", outbox: outboxLocation) {
+        setting, diagnostics in
         var reader = SettingReader(setting, what: "sink.stdout")
         // Says that readers know revised rows; what is written stays the same.
         _ = reader.bool("upsert")
+        let hasOutbox = reader.bool("outbox") ?? false
+        let keyField = reader.string("key_field")
+        if reader.isPresent("key_field"), !hasOutbox {
+            reader.reportKey(
+                "key_field",
+                "\"key_field\" needs \"outbox: true\": rows that go out at once have no stable key")
+        }
         diagnostics += reader.finish()
-        return { (_: RunContext) throws(ConnectorError) -> any Sink in StdoutSink() }
+        return { (_: RunContext) throws(ConnectorError) -> any Sink in
+            hasOutbox ? StdoutOutbox(keyField: keyField) : StdoutSink()
+        }
     }
+
+    /// Where `outbox: true` stands; nil without it.
+    private static func outboxLocation(of setting: Setting) -> Location? {
+        guard case .mapping(let entries) = setting.content,
+            let value = entries.first(where: { $0.key == "outbox" })?.value,
+            case .scalar("true", quoted: false) = value.content
+        else { return nil }
+        return value.location
+    }
+
     /// `null`: counts the rows and forgets them.
     public static let null = SinkKind(name: "null", isAppendOnly: false) { setting, diagnostics in
         diagnostics += SettingReader(setting, what: "sink.null").finish()

@@ -46,6 +46,8 @@ public struct Definition: Sendable {
     public var handlers: [HandlerDefinition] = []
     /// How large a segment of the store gets, in bytes.
     public var segmentBytes = 64 << 20
+    /// How often a running pipeline brings the catalogue up to date, in nanoseconds; nil for never.
+    public var catalogueNanoseconds: Int64? = 5_000_000_000
 
     /// Nothing but a folder.
     public init(folder: String) { self.folder = folder }
@@ -192,6 +194,8 @@ public struct SinkDefinition: Sendable {
     public var isAppendOnly: Bool
     /// The queue it is, if it is one; then `open` is not used.
     public var queue: String?
+    /// Where its settings ask for the outbox; nil when rows go to the sink at once.
+    public var outbox: Location?
     /// Opens it.
     public var open: @Sendable (RunContext) throws(ConnectorError) -> any Sink
 

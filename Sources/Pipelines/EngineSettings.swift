@@ -43,6 +43,7 @@ extension DefinitionReader {
             definition.delivery = Delivery(rawValue: word) ?? .exactlyOnce
         }
         if let setting = root.setting("durability") { readDurability(setting) }
+        checkOutboxes()
         if let setting = root.setting("checkpoint") {
             var reader = SettingReader(setting, what: "checkpoint")
             reader.require("every")
@@ -77,6 +78,18 @@ extension DefinitionReader {
             return
         }
         definition.durability = level
+    }
+
+    /// Rows that wait for a commit need a store that it goes into.
+    private mutating func checkOutboxes() {
+        guard definition.durability == .memory else { return }
+        for location in definition.sinks.compactMap(\.outbox) {
+            findings.append(
+                Diagnostic(
+                    at: location,
+                    "an outbox needs a store, and \"durability: memory\" keeps none; choose disk, "
+                        + "{disk-within: 100ms} or os-cache"))
+        }
     }
 
     private mutating func readReload(_ setting: Setting) {

@@ -23,6 +23,8 @@ public struct RunOptions: Sendable {
     public var onlyLooks = false
     /// The store hears which version of the rules runs.
     public var notesVersion = true
+    /// How long a stopped run waits for a sink of the outbox that does not move.
+    var sinkPatienceMilliseconds = 5000
 
     /// Creates the default options.
     public init() {}
@@ -107,6 +109,8 @@ public final class PipelineRun: Sendable {
     let opening: StoreOpening?
     let resumed = Atomic<Bool>(false)
     let committer: Committer?
+    /// Rows that sinks get once their commit is kept.
+    let outbox: Outbox
     /// The step of the rules' versions that every batch has from here on, or a later one.
     let sentStep = Atomic<Int>(0)
     /// The functions in Lua that queues ask.
@@ -121,6 +125,8 @@ public final class PipelineRun: Sendable {
     let hasEnded = Atomic<Bool>(false)
     /// Who looks at the pipeline.
     let looking = LookingBoard()
+    /// What is done once all commits are made, before the store is closed.
+    let endings = Locked<[@Sendable () -> Void]>([])
     private let reloaderBox = Locked<Reloader?>(nil)
     private let done = Channel<Void>(capacity: 1)
     let startedAt: UInt64
@@ -128,6 +134,7 @@ public final class PipelineRun: Sendable {
     /// Starts a pipeline; returns when everything is open, loaded and ready for the first record.
     public static func start(_ plan: Plan, options: RunOptions) throws(PipelineError) -> PipelineRun
     {
+        try plan.checkOutbox(options)
         let run = try PipelineRun(plan, options)
         try run.launch()
         return run
@@ -142,8 +149,10 @@ public final class PipelineRun: Sendable {
         scripts = QueueScripts(plan)
         opening = StoreOpening.begin(
             plan, options, scripts, feedsWorker: workerCount == 1)
+        let outbox = Outbox()
+        self.outbox = outbox
         committer = opening.map {
-            Committer($0, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
+            Committer($0, outbox, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
         }
         // Windows behind several workers have a VM of their own.
         let hasWriterVM = workerCount > 1 && plan.definition.hasAggregates
@@ -214,6 +223,7 @@ public final class PipelineRun: Sendable {
         }
         stopRequested.store(true, ordering: .relaxed)
         committer?.close()
+        outbox.giveUp()
         for channel in work { channel.close() }
         pool.close()
         outputPool.close()
@@ -307,6 +317,7 @@ public final class PipelineRun: Sendable {
             for sink in sinks.sinks { sink.abandon() }
             throw error
         }
+        outbox.start(self)
         try startHandlers()
         if workerCount > 1 {
             spawn { Writer(run: $0, delivery: SinkWriter(run: $0, sinks: sinks.sinks)).main() }
@@ -320,35 +331,8 @@ public final class PipelineRun: Sendable {
         }
     }
 
-    private func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
-        var sinks: [any Sink] = []
-        do throws(ConnectorError) {
-            for sink in plan.definition.sinks where !options.onlyLooks {
-                var context = context
-                context.resumption.positions = store?.state.positions["sink \(sink.name)"] ?? [:]
-                if let queue = sink.queue {
-                    guard let store else { throw Self.queueNeedsStore }
-                    sinks.append(try store.sink(queue))
-                } else {
-                    sinks.append(try sink.open(context))
-                }
-            }
-            if store != nil { sinks.append(LetterSink()) }
-            if ring != nil { sinks.append(TapSink(self)) }
-        } catch {
-            for sink in sinks { sink.abandon() }
-            let failure = PipelineError(exitCode: 1, error.description)
-            fail(failure)
-            throw failure
-        }
-        return SinkBox(sinks)
-    }
-
     /// Sinks behind those of the definition: for dead letters, and for somebody who looks.
     private var hiddenSinks: Int { (opening == nil ? 0 : 1) + (ring == nil ? 0 : 1) }
-
-    static let queueNeedsStore = ConnectorError(
-        "error: a queue needs a store; leave out `--fresh` and `durability: memory`")
 
     private func fillPools() {
         let inFlight = workerCount * 2 + 2

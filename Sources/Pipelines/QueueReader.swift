@@ -70,6 +70,18 @@ extension DefinitionReader {
                 definition.segmentBytes = size
             }
         }
+        if let catalogue = reader.setting("catalogue") {
+            if case .scalar("off", quoted: false) = catalogue.content {
+                definition.catalogueNanoseconds = nil
+            } else if case .scalar(let text, _) = catalogue.content,
+                let period = parseDuration(text), period >= 1_000_000
+            {
+                definition.catalogueNanoseconds = period
+            } else {
+                reader.report(
+                    "catalogue", "\"catalogue\" must be off, or a duration such as 5s or 1m")
+            }
+        }
         findings += reader.finish()
     }
 

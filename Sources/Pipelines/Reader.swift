@@ -42,6 +42,8 @@ private struct MarkingLoop {
     private var sequence: UInt64 = 0
     private var pacer: CommitPacer
     private var step = 0
+    /// Nil when no sink takes its rows from there.
+    private let outbox: Outbox?
     /// What the workers have heard of those who look.
     private var looking = 0
 
@@ -49,6 +51,7 @@ private struct MarkingLoop {
         self.run = run
         self.sources = sources
         self.scanner = scanner
+        outbox = run.outbox.isUsed ? run.outbox : nil
         pacer = CommitPacer(run.plan.definition.commit, now: monotonicNanoseconds())
     }
 
@@ -80,7 +83,9 @@ private struct MarkingLoop {
             }
             if outcome == .nothingYet {
                 run.pool.send(batch)
-                if pacer.pending > 0 || run.versions.step != step || run.looking.number != looking {
+                if pacer.pending > 0 || run.versions.step != step || run.looking.number != looking
+                    || outbox?.wantsCommit ?? false
+                {
                     sendMark()
                 }
                 continue
@@ -100,7 +105,7 @@ private struct MarkingLoop {
             }
             pacer.note(batch.recordCount)
             let now = monotonicNanoseconds()
-            if pacer.isDue(now: now) {
+            if pacer.isDue(now: now) || outbox?.isFull ?? false {
                 work.mark = mark(withTimes: true)
                 pacer.hasCommitted(now: now)
             }

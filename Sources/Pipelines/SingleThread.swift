@@ -116,7 +116,11 @@ private struct ReadingLoop {
                 if !isFlushed { try delivery.flush() }
                 isFlushed = true
                 // What comes meanwhile does not wait for the disk.
-                if pacer.pending > 0, run.committer?.isIdle ?? true { commit(&worker) }
+                if pacer.pending > 0 || delivery.outbox?.wantsCommit ?? false,
+                    run.committer?.isIdle ?? true
+                {
+                    commit(&worker)
+                }
             case .records: try take(&worker)
             }
         }
@@ -169,6 +173,8 @@ private struct ReadingLoop {
         pacer.note(worker.vm.totals.read - before)
         let now = monotonicNanoseconds()
         if pacer.isDue(now: now), committer.isIdle || pacer.isOverdue(now: now) {
+            commit(&worker)
+        } else if let outbox = delivery.outbox, outbox.isFull {
             commit(&worker)
         }
     }

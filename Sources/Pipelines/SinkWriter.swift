@@ -7,6 +7,14 @@ internal import Synchronization
 struct SinkWriter {
     let run: PipelineRun
     let sinks: [any Sink]
+    /// Nil when no sink takes its rows from there.
+    let outbox: Outbox?
+
+    init(run: PipelineRun, sinks: [any Sink]) {
+        self.run = run
+        self.sinks = sinks
+        outbox = run.outbox.isUsed ? run.outbox : nil
+    }
 
     /// Writes the rows of one batch, one buffer per sink, and empties the buffers.
     func write(_ outputs: [OutputBuffer]) throws(ConnectorError) {
@@ -44,6 +52,10 @@ struct SinkWriter {
                 continue
             }
             if sink is TapSink { continue }
+            if let feed = sink as? OutboxFeed {
+                feed.addRows(to: &draft)
+                continue
+            }
             draft.addPositions("sink \(run.plan.definition.sinks[index].name)", sink)
             if let syncer = sink.syncer { draft.syncers.append(syncer) }
         }
@@ -53,17 +65,16 @@ struct SinkWriter {
     func whole(_ body: () throws(ConnectorError) -> Void) {
         do {
             try body()
+            if !run.isBroken { outbox?.finish(run) }
             if run.hasFailed {
+                noteDeliveries()
                 abandon()
             } else {
                 for sink in sinks { try sink.finish() }
                 if let committer = run.committer, !run.options.onlyLooks {
-                    // Files have their final names now.
+                    // Files have their final names now, and the outbox is as empty as it gets.
                     var draft = CommitDraft()
-                    for (index, sink) in sinks.enumerated()
-                    where index < run.plan.definition.sinks.count {
-                        draft.addPositions("sink \(run.plan.definition.sinks[index].name)", sink)
-                    }
+                    addLastPositions(to: &draft)
                     committer.submitAndWait(draft)
                 }
             }
@@ -71,6 +82,24 @@ struct SinkWriter {
             run.fail(PipelineError(exitCode: 1, error.description))
             abandon()
         }
+    }
+
+    private func addLastPositions(to draft: inout CommitDraft) {
+        for (index, sink) in sinks.enumerated() where index < run.plan.definition.sinks.count {
+            if let feed = sink as? OutboxFeed {
+                feed.addRows(to: &draft)
+            } else {
+                draft.addPositions("sink \(run.plan.definition.sinks[index].name)", sink)
+            }
+        }
+    }
+
+    /// What was delivered before a source failed does not come again.
+    private func noteDeliveries() {
+        guard outbox != nil, !run.isBroken, let committer = run.committer else { return }
+        var draft = CommitDraft()
+        for case let feed as OutboxFeed in sinks { feed.addRows(to: &draft) }
+        committer.submitAndWait(draft)
     }
 
     func abandon() {

@@ -196,10 +196,11 @@ extension DefinitionReader {
         }
         checkPath(entry)
         if let open = kind.configure(entry.value, &findings) {
-            definition.sinks.append(
-                SinkDefinition(
-                    name: name, from: from, fromLocation: reader.location(of: "from"),
-                    isAppendOnly: kind.isAppendOnly && !Self.isUpsert(entry.value), open: open))
+            var sink = SinkDefinition(
+                name: name, from: from, fromLocation: reader.location(of: "from"),
+                isAppendOnly: kind.isAppendOnly && !Self.isUpsert(entry.value), open: open)
+            sink.outbox = kind.outbox(entry.value)
+            definition.sinks.append(sink)
         }
     }
 

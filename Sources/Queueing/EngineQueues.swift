@@ -33,20 +33,37 @@ extension Transaction {
 public struct MessageMark: Sendable, Hashable {
     /// The message's number in the store.
     public var number: UInt64
+    /// The queue it is in.
+    public var queue: QueueHandle
     /// The word.
     public var word: String
 }
 
 extension Store {
-    /// The messages of a queue without their bytes, in the order of their numbers.
-    public func marks(of queue: QueueHandle) -> [MessageMark] {
+    /// Some of the messages of a queue without their bytes, in no order; `place` begins at 0. What
+    /// comes or goes between two calls may be left out. Returns where to go on, or nil at the end.
+    ///
+    /// The lock is held for a fraction of a millisecond, however many messages there are.
+    public func marks(
+        of queue: QueueHandle, from place: UInt32
+    ) -> (marks: [MessageMark], next: UInt32?) {
+        var records: [Record] = []
         core.begin()
-        defer { core.end() }
-        return core.transaction.queues.records(of: queue.number, .max, nil).map { record in
+        let end = core.transaction.queues.slots.end
+        let last = min(end, place + 2048)
+        for index in place..<max(place, last)
+        where core.transaction.queues.slots[index].queue == queue.number
+            && core.transaction.queues.slots[index].state != nil
+        {
+            records.append(core.transaction.queues.record(index))
+        }
+        core.end()
+        let marks = records.map { record in
             var word = "\(record.position.segment):\(record.position.offset)"
             if let history = record.history { word += ":\(history.segment):\(history.offset)" }
-            return MessageMark(number: record.number, word: word)
+            return MessageMark(number: record.number, queue: queue, word: word)
         }
+        return (marks, last < end ? last : nil)
     }
 
     /// Messages by their numbers, without taking them; those that are gone are left out.

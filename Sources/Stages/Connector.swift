@@ -76,6 +76,9 @@ public struct SinkKind: Sendable {
     /// True when a row that was written stays, so that rows must not be revised later. Such a sink
     /// has the option `upsert: true` for rows whose readers keep the last revision.
     public var isAppendOnly: Bool
+    /// Where the options ask for the outbox; nil when they do not. What is opened must be an
+    /// `OutboxSink` then, and only then.
+    public var outbox: @Sendable (Setting) -> Location?
     /// Reads the options, reporting every wrong one; returns what opens the sink.
     public var configure:
         @Sendable (Setting, inout [Diagnostic]) -> (
@@ -85,6 +88,7 @@ public struct SinkKind: Sendable {
     /// Creates a kind.
     public init(
         name: String, isAppendOnly: Bool = true,
+        outbox: @escaping @Sendable (Setting) -> Location? = { _ in nil },
         configure:
             @escaping @Sendable (Setting, inout [Diagnostic]) -> (
                 @Sendable (RunContext) throws(ConnectorError) -> any Sink
@@ -92,6 +96,7 @@ public struct SinkKind: Sendable {
     ) {
         self.name = name
         self.isAppendOnly = isAppendOnly
+        self.outbox = outbox
         self.configure = configure
     }
 }

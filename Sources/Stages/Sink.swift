@@ -2,7 +2,7 @@
 ///
 /// What was written counts once it is committed: `takePositions` says how far that is, `syncer`
 /// makes it last, then the positions go into the store. What lies behind them is cut off by the
-/// next run.
+/// next run. A sink that cannot cut off rows is better an `OutboxSink`.
 public protocol Sink: Resumable {
     /// Takes whole rows, each one JSON text and "\n".
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError)

@@ -77,6 +77,9 @@ import Testing
         Case(
             "<S><E>handlers: [{queue: job, script: pipeline.yaml}]\nqueues: {jobs: {}}\n",
             "3:20: there is no queue \"job\" under queues; did you mean \"jobs\"?"),
+        Case(
+            "<S><E>store: {catalogue: often}\n",
+            "3:20: \"catalogue\" must be off, or a duration such as 5s or 1m"),
         Case("<S><E>store: {segment: 1KiB}\n", "3:18: \"segment\" must be from 1MiB to 1GiB"),
     ]
 
@@ -137,6 +140,18 @@ import Testing
         Case(
             "<S>sinks: [{from: nope, null: {}}]\n",
             "2:16: there is no stage \"nope\" before this"),
+        Case(
+            "<S>sinks: [{stdout: {key_field: k}}]\n",
+            "2:19: \"key_field\" needs \"outbox: true\": rows that go out at once have no stable key"
+        ),
+        Case(
+            "<S>sinks: [{stdout: {outbox: false, key_field: 7}}, {name: b, stdout: {outbox: 1}}]\n",
+            "2:34: \"key_field\" needs \"outbox: true\": rows that go out at once have no stable key",
+            "2:77: \"outbox\" must be true or false"),
+        Case(
+            "<S>sinks: [{stdout: {outbox: true, key_field: k}}]\ndurability: memory\n",
+            "2:27: an outbox needs a store, and \"durability: memory\" keeps none; choose disk, "
+                + "{disk-within: 100ms} or os-cache"),
         Case("<S>sinks: [{from: ., null: {}}]\n", "2:16: \".\" must be STAGE or STAGE.OUTPUT"),
         Case("<S><T>sinks: [{from: a., null: {}}]\n", "3:16: \"a.\" must be STAGE or STAGE.OUTPUT"),
         Case(

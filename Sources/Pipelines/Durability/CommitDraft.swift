@@ -22,6 +22,12 @@ struct CommitDraft: Sendable {
     /// New dead letters, and the numbers of those that were run again.
     var letters: [[UInt8]] = []
     var replayed: [UInt64] = []
+    /// Rows for sinks that take them from the outbox, once the commit is kept.
+    var outbox: [OutboxChunk] = []
+    /// False when those rows do not come again, whatever happens.
+    var isOutboxKept = true
+    /// How far the outbox has come: numbers of rows before which all are delivered.
+    var delivered: [(sink: String, before: UInt64)] = []
     /// Called once the commit is kept.
     var whenKept: (@Sendable () -> Void)?
     /// Waits until the rows of a sink are on stable storage.
@@ -33,6 +39,14 @@ struct CommitDraft: Sendable {
         for bytes in rules where !bytes.isEmpty { entries.append((.rules, bytes)) }
         for bytes in windows where !bytes.isEmpty { entries.append((.windows, bytes)) }
         if let times { entries.append((.times, Array(times.encoded.utf8))) }
+        if isOutboxKept {
+            for chunk in outbox {
+                var bytes: [UInt8] = []
+                chunk.encode(to: &bytes)
+                entries.append((.outbox, bytes))
+            }
+        }
+        if !delivered.isEmpty { entries.append((.delivered, OutboxTable.encode(delivered))) }
         return entries + others.map { ($0.kind, $0.bytes) }
     }
 

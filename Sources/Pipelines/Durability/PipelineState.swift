@@ -12,6 +12,8 @@ final class PipelineState {
     private(set) var versions = VersionTable()
     /// When each schedule was last due, in seconds since 1970.
     private(set) var schedules: [String: Int64] = [:]
+    /// What sinks with an outbox have still to get.
+    private(set) var outbox = OutboxTable()
     /// How many partitions the store was made with; nil while nobody has said so.
     private(set) var partitions: Int?
 
@@ -33,6 +35,8 @@ final class PipelineState {
                 if let value { schedules[name.text] = Int64(value.text) }
             }
         case .partitions: partitions = Int(bytes.text)
+        case .outbox: outbox.apply(chunks: bytes)
+        case .delivered: outbox.apply(delivered: bytes)
         default: return false
         }
         return true
@@ -178,6 +182,7 @@ final class PipelineState {
         }
         body(.outcome, versions.encodedRows)
         body(.schedules, encodedSchedules)
+        outbox.forEachEntry(body)
         if let partitions { body(.partitions, Array("\(partitions)".utf8)) }
     }
 

@@ -21,6 +21,10 @@ enum StoreEntry {
         case schedules = 71
         /// How many partitions there are.
         case partitions = 72
+        /// Rows that a sink gets once their commit is kept.
+        case outbox = 73
+        /// How far the rows of sinks are delivered.
+        case delivered = 74
     }
 
     /// Adds one name and what it stands for.

@@ -19,8 +19,15 @@ extension PipelineRun {
                 self.awaitHandlers()
                 let line = self.ended(id)
                 _ = try? store.queues.commit { $0.note(line, in: .runs) }
+                for body in self.endings.withLock({ $0 }) { body() }
             }
         }
+    }
+
+    /// Calls `body` once all commits are made and the end of the run is noted, while the store is
+    /// still open; on a thread of the run, which waits. Never when the run is over by now.
+    public func whenEnding(_ body: @escaping @Sendable () -> Void) {
+        endings.withLock { $0.append(body) }
     }
 
     /// Lets handlers end what they are at, for a while: what takes longer comes again.

@@ -1,0 +1,71 @@
+internal import Stages
+
+/// How a run opens its sinks.
+extension PipelineRun {
+    func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
+        var sinks: [any Sink] = []
+        do throws(ConnectorError) {
+            for sink in plan.definition.sinks where !options.onlyLooks {
+                var context = context
+                context.resumption.positions = store?.state.positions["sink \(sink.name)"] ?? [:]
+                if let queue = sink.queue {
+                    guard let store else { throw Self.queueNeedsStore }
+                    sinks.append(try store.sink(queue))
+                } else {
+                    sinks.append(try feed(try sink.open(context), sink.name))
+                }
+            }
+            if !options.onlyLooks { warnOfOrphans(context) }
+            if store != nil { sinks.append(LetterSink()) }
+            if ring != nil { sinks.append(TapSink(self)) }
+        } catch {
+            for sink in sinks { sink.abandon() }
+            let failure = PipelineError(exitCode: 1, error.description)
+            fail(failure)
+            throw failure
+        }
+        return SinkBox(sinks)
+    }
+
+    static let queueNeedsStore = ConnectorError(
+        "error: a queue needs a store; leave out `--fresh` and `durability: memory`")
+
+    private static let outboxNeedsStore = ConnectorError(
+        "error: an outbox needs a store; leave out `--fresh` and `durability: memory`")
+
+    /// What takes the rows of a sink: the sink itself, or what leads to it by the outbox.
+    private func feed(_ sink: any Sink, _ name: String) throws(ConnectorError) -> any Sink {
+        guard let receiver = sink as? any OutboxSink else { return sink }
+        guard let store else {
+            receiver.abandon()
+            throw Self.outboxNeedsStore
+        }
+        let left = store.state.outbox.sinks[name] ?? OutboxState()
+        return outbox.add(receiver, name: name, left: left, run: self)
+    }
+
+    /// Rows of a sink that is not there any more wait for it; nobody else can have them.
+    private func warnOfOrphans(_ context: RunContext) {
+        guard let store else { return }
+        for (name, left) in store.state.outbox.sinks.sorted(by: { $0.key < $1.key })
+        where !left.chunks.isEmpty && !outbox.has(name) {
+            let count = left.chunks.reduce(0) { $0 + $1.count }
+            context.warn(
+                "warning: \(count) rows for the sink \"\(name)\" wait in the store, and no sink "
+                    + "of that name has an outbox; they come once there is one\n")
+        }
+    }
+}
+
+extension Plan {
+    /// Rows that wait for a commit need a store that it goes into.
+    func checkOutbox(_ options: RunOptions) throws(PipelineError) {
+        guard options.data == nil, let place = definition.sinks.compactMap(\.outbox).first else {
+            return
+        }
+        throw PipelineError(
+            exitCode: 2,
+            "\(place): error: an outbox needs a store, and this run keeps none; leave out "
+                + "`--fresh`, or the outbox")
+    }
+}
