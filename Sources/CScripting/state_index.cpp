@@ -5,7 +5,12 @@
 namespace tidewheel {
 
 StateIndex::~StateIndex() {
-    for (Cell &cell : cells) delete cell.node;
+    // Nodes lie in another order than their cells: the next ones are fetched meanwhile.
+    constexpr size_t distance = 16;
+    for (size_t i = 0; i < cells.size(); i++) {
+        if (i + distance < cells.size()) __builtin_prefetch(cells[i + distance].node);
+        delete cells[i].node;
+    }
 }
 
 // At most two thirds are used, and an empty index has no room at all.

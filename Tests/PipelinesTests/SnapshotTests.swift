@@ -1,3 +1,4 @@
+import Scripting
 import TestKit
 import Testing
 
@@ -87,5 +88,72 @@ import Testing
         image.remove(prefix, Array("key 5".utf8).span.bytes)
         let left = image.count
         #expect(left == 2999)
+    }
+
+    /// Changes of the state of a stage's rules, as a VM writes them.
+    private func rulesChange(_ random: inout SeededRandom, removes: Bool) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for _ in 0..<Int.random(in: 1...60, using: &random) {
+            let isGone = removes && Int.random(in: 0..<4, using: &random) == 0
+            let stage = Int.random(in: 0..<2, using: &random) == 0 ? "count" : "other"
+            let key = Array("key \(Int.random(in: 0..<3000, using: &random))".utf8)
+            let value = isGone ? [] : Array("i\(Int.random(in: 0..<(1 << 40), using: &random))".utf8)
+            func put<Number: FixedWidthInteger>(_ number: Number) {
+                withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
+            }
+            put(UInt8(0))
+            put(UInt8(isGone ? 1 : 0))
+            put(UInt16(stage.utf8.count))
+            put(UInt32(key.count))
+            put(UInt32(value.count))
+            put(UInt32(key.count % 3))
+            put(Int64.max)
+            bytes += Array(stage.utf8) + key + value
+        }
+        return bytes
+    }
+
+    /// All entries of a stage, by their names.
+    private func entries(_ state: PipelineState) -> [[[UInt8]]] {
+        ["count", "other"].map { stage in
+            var found: [[UInt8]] = []
+            state.encodedRules(of: [stage]).withUnsafeBytes { bytes in
+                EncodedStateChange.forEach(in: bytes.bytes) { change, _, _ in
+                    found.append(change.array)
+                }
+            }
+            return found.sorted { $0.lexicographicallyPrecedes($1) }
+        }
+    }
+
+    @Test(arguments: 1...12)
+    func `what a start puts off is there whenever it is asked for`(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        let kind = StoreEntry.Kind.rules.rawValue
+        let plain = PipelineState()
+        let lazy = PipelineState()
+        lazy.beginRestoring(defersRules: true)
+        func both(_ bytes: [UInt8]) {
+            plain.apply(kind, bytes.span.bytes)
+            lazy.apply(kind, bytes.span.bytes)
+        }
+        let hasSnapshot = seed % 3 != 0
+        if hasSnapshot { for _ in 0..<40 { both(rulesChange(&random, removes: false)) } }
+        lazy.endRestoring()
+        for _ in 0..<Int.random(in: 0...30, using: &random) {
+            both(rulesChange(&random, removes: true))
+        }
+        // Commits, with some time in between.
+        for round in 0..<60 {
+            both(rulesChange(&random, removes: true))
+            for _ in 0..<Int.random(in: 0...3, using: &random) { _ = lazy.settleOne() }
+            if Int.random(in: 0..<40, using: &random) == 0 {
+                #expect(entries(lazy) == entries(plain), "seed \(seed), round \(round)")
+            }
+        }
+        let wanted = entries(plain)
+        #expect(wanted.allSatisfy { !$0.isEmpty })
+        #expect(entries(lazy) == wanted, "seed \(seed)")
+        #expect(!lazy.settleOne())
     }
 }

@@ -39,11 +39,12 @@ final class Committer: Sendable {
         let snapshots = SnapshotKeeper(
             store.queues, store.state, every: checkpointNanoseconds)
         var failure: PipelineError?
-        while let draft = next(snapshots, &failure, fail) {
+        while let draft = next(store, snapshots, &failure, fail) {
             if failure == nil {
                 do {
                     try commit(draft, to: store)
-                    // However many commits there are, a snapshot comes to its end.
+                    // However many commits there are, these come to their end.
+                    for _ in 0..<2 { _ = store.state.settleOne() }
                     _ = try snapshots.step()
                     committed.add(1, ordering: .relaxed)
                     if !draft.outbox.isEmpty { outbox.hand(draft.outbox) }
@@ -70,14 +71,16 @@ final class Committer: Sendable {
         abandon()
     }
 
-    /// The next draft, or nil at the end. While there is none, what is due of a snapshot is done.
+    /// The next draft, or nil at the end. While there is none, what was put off at the start and
+    /// what is due of a snapshot is done.
     private func next(
-        _ snapshots: SnapshotKeeper, _ failure: inout PipelineError?,
+        _ store: PipelineStore, _ snapshots: SnapshotKeeper, _ failure: inout PipelineError?,
         _ fail: (PipelineError) -> Void
     ) -> CommitDraft? {
         while true {
             if let draft = drafts.tryReceive() { return draft }
             if drafts.isFinished { return nil }
+            if store.state.settleOne() { continue }
             do throws(QueueError) {
                 if failure == nil, try snapshots.step() { continue }
             } catch {

@@ -1,12 +1,10 @@
-internal import Scripting
-
 /// What a pipeline has committed, and with which a restart begins. One thread at a time.
 final class PipelineState {
     /// Where sources and sinks stand: `source NAME` or `sink NAME`, then the connector's own names.
     private(set) var positions: [String: [String: [UInt8]]] = [:]
     private(set) var times = CommittedTimes()
     /// The state of rules, and of windows.
-    private(set) var rules = StateImage()
+    private var rules = RulesImage()
     private(set) var windows = StateImage()
 
     private(set) var versions = VersionTable()
@@ -18,14 +16,14 @@ final class PipelineState {
     private(set) var partitions: Int?
 
     /// True when nothing was ever committed.
-    var isEmpty: Bool { positions.isEmpty && rules.count == 0 && windows.count == 0 }
+    var isEmpty: Bool { positions.isEmpty && rules.isEmpty && windows.count == 0 }
 
     /// Takes in an entry, of a commit or of a snapshot; false when its kind is not known.
     @discardableResult
     func apply(_ kind: UInt8, _ bytes: RawSpan) -> Bool {
         switch StoreEntry.Kind(rawValue: kind) {
         case .positions: applyPositions(bytes)
-        case .rules: applyRules(bytes)
+        case .rules: rules.apply(bytes)
         case .windows: applyWindows(bytes)
         case .times: times = CommittedTimes(bytes.text)
         case .version: versions.restoreVersion(bytes)
@@ -42,9 +40,10 @@ final class PipelineState {
         return true
     }
 
-    /// What comes now is a snapshot, which names each entry once.
-    func beginRestoring() {
-        rules.beginRestoring()
+    /// What comes now is a snapshot, which names each entry once. With `defersRules` the state of
+    /// rules is not needed soon: `settleOne` is to be called when there is time.
+    func beginRestoring(defersRules: Bool = false) {
+        rules.beginRestoring(defers: defersRules)
         windows.beginRestoring()
     }
 
@@ -62,21 +61,8 @@ final class PipelineState {
         }
     }
 
-    /// An entry is known by its kind, partition, stage and key; all of the change is its value.
-    private func applyRules(_ bytes: RawSpan) {
-        var prefix = [UInt8](repeating: 0, count: 7)
-        EncodedStateChange.forEach(in: bytes) { change, name, isGone in
-            prefix[0] = change.byte(0)
-            prefix[1] = change.byte(2)
-            prefix[2] = change.byte(3)
-            for index in 0..<4 { prefix[3 + index] = change.byte(12 + index) }
-            if isGone {
-                rules.remove(prefix, change.extracting(name))
-            } else {
-                rules.put(prefix, change.extracting(name), change)
-            }
-        }
-    }
+    /// Does a piece of the work that the start has put off; false when there is none.
+    func settleOne() -> Bool { rules.settleOne() }
 
     /// The first name is the stage's, the others are its entries'.
     private func applyWindows(_ bytes: RawSpan) {
@@ -105,14 +91,14 @@ final class PipelineState {
     func forEachRulesSlice<Failure: Error>(
         of stages: Set<String>, _ body: ([UInt8]) throws(Failure) -> Void
     ) throws(Failure) {
+        if rules.isWaiting { rules.settle() }
         let names = stages.map { Array($0.utf8) }
         var bytes: [UInt8] = []
         var next: Int? = 0
         while let start = next {
             bytes.removeAll(keepingCapacity: true)
             next = rules.slice(from: start, limit: 4096) { key, value in
-                let length = Int(key.byte(1)) | Int(key.byte(2)) << 8
-                let stage = key.extracting(7..<(7 + length))
+                let stage = key.extracting(RulesImage.stage(ofKey: key))
                 let isWanted = names.contains { unsafe stage.isEqual(to: $0.span.bytes) }
                 guard isWanted else { return }
                 unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
@@ -150,6 +136,7 @@ final class PipelineState {
             putHead(body)
             return .rules(0)
         case .rules(let start):
+            if rules.isWaiting { rules.settle() }
             var bytes: [UInt8] = []
             let next = rules.slice(from: start, limit: limit) { _, value in
                 unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
@@ -187,7 +174,7 @@ final class PipelineState {
     }
 
     /// About what a snapshot of it takes, in bytes.
-    var byteCount: Int { rules.liveByteCount + windows.liveByteCount }
+    var byteCount: Int { rules.byteCount + windows.liveByteCount }
 
     private var encodedSchedules: [UInt8] {
         var bytes: [UInt8] = []

@@ -23,7 +23,7 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
         _ scripts: QueueScripts, rules: Channel<[UInt8]>? = nil
     ) throws(QueueError) {
         let state = PipelineState()
-        state.beginRestoring()
+        state.beginRestoring(defersRules: rules != nil)
         var random = SystemRandomNumberGenerator()
         let queues = try Store(
             opening: directory, on: SystemDisk(), settings: settings,
