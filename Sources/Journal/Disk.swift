@@ -101,6 +101,23 @@ extension Disk {
         if count < size { buffer.removeLast(size - count) }
     }
 
+    /// Takes a file away, and frees its room bit by bit: a file system that frees much at once
+    /// holds up everybody who syncs meanwhile.
+    func removeInSteps(_ path: String, in directory: String) throws(DiskError) {
+        let step = 4 << 20
+        let file = try open(path, .update)
+        try remove(path)
+        // The bytes of a file that still has a name are somebody else's.
+        guard try file.linkCount() == 0 else { return }
+        var size = try file.size()
+        // A name that came back after a power cut must not lead to a part.
+        if size > step { try syncDirectory(directory) }
+        while size > step {
+            size -= step
+            try file.truncate(to: size)
+        }
+    }
+
     /// Writes a file so that it is there wholly or not at all, whatever happens.
     func writeAtomically(
         _ bytes: [UInt8], to name: String, in directory: String

@@ -1,10 +1,12 @@
 extension Journal {
     /// Begins a snapshot of the owner's state. What is written into it may be read from the owner
     /// bit by bit while others append, when every entry of the log is absolute: replay starts
-    /// behind the last transaction there is now. One at a time.
-    public func beginSnapshot() throws(JournalError) -> SnapshotWriter<Place.Handle> {
-        let begin = appendedSequence
-        return try snapshotFolder().begin(begin)
+    /// behind the last transaction there is now, or behind `begin`, which was the last one before
+    /// the first piece was read. One at a time.
+    public func beginSnapshot(
+        behind begin: UInt64? = nil
+    ) throws(JournalError) -> SnapshotWriter<Place.Handle> {
+        try snapshotFolder().begin(begin ?? appendedSequence)
     }
 
     /// Ends a snapshot: waits until the log is durable as far as the pieces may reach, then puts it
@@ -22,7 +24,9 @@ extension Journal {
     /// Removes segments that both snapshots cover and where nothing the owner still needs lies;
     /// returns how many. `live` holds the numbers of the segments it needs. Not during a copy.
     public func freeSegments(live: Set<UInt32>) throws(JournalError) -> Int {
-        try withWriter { writer throws(JournalError) in try writer.freeSegments(live: live) }
+        // Nobody who appends waits for what the file system frees.
+        let (spares, store) = try withWriter { ($0.spares, $0.store) }
+        return try spares.freeSegments(of: store, live: live)
     }
 
     /// The number of the segment being written.

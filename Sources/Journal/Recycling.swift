@@ -15,7 +15,7 @@ struct SparePool<Place: Disk> {
         if try numbers().count < Self.limit, try isFit(path) {
             try disk.rename(path, to: layout.spare(number))
         } else {
-            try disk.remove(path)
+            try disk.removeInSteps(path, in: layout.journal)
         }
     }
 
@@ -43,6 +43,33 @@ struct SparePool<Place: Disk> {
         for number in try numbers().dropFirst(count) { try disk.remove(layout.spare(number)) }
     }
 
+    /// Goes over the log while others append to it; returns how many segments were freed.
+    func freeSegments(
+        of store: StoreIdentity, live: Set<UInt32>
+    ) throws(JournalError) -> Int {
+        try JournalError.wrap { () throws(DiskError) in
+            let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
+            let kept = try folder.sequences().suffix(2)
+            guard kept.count == 2, let first = kept.first,
+                let older = try folder.beginning(of: first)
+            else { return 0 }
+            let numbers = try disk.names(in: layout.journal)
+                .compactMap(StoreLayout.segmentNumber).sorted()
+            var freed = 0
+            for (number, next) in zip(numbers, numbers.dropFirst()) where !live.contains(number) {
+                let head = try disk.open(layout.segment(next), .read)
+                    .bytes(at: 0, count: SegmentHeader.size)
+                guard case .header(let header) = SegmentHeader.read(head),
+                    header.firstSequence <= older + 1
+                else { break }
+                try release(number)
+                freed += 1
+            }
+            if freed > 0 { try disk.syncDirectory(layout.journal) }
+            return freed
+        }
+    }
+
     func numbers() throws(DiskError) -> [UInt32] {
         try disk.names(in: layout.journal).compactMap(StoreLayout.spareNumber)
     }
@@ -60,27 +87,7 @@ extension LogWriter {
     /// or keeps them to be written again; returns how many. `live` holds the numbers of the
     /// segments it needs.
     public func freeSegments(live: Set<UInt32>) throws(JournalError) -> Int {
-        try JournalError.wrap { () throws(DiskError) in
-            let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
-            let kept = try folder.sequences().suffix(2)
-            guard kept.count == 2, let first = kept.first,
-                let older = try folder.beginning(of: first)
-            else { return 0 }
-            let numbers = try disk.names(in: layout.journal)
-                .compactMap(StoreLayout.segmentNumber).sorted()
-            var freed = 0
-            for (number, next) in zip(numbers, numbers.dropFirst()) where !live.contains(number) {
-                let head = try disk.open(layout.segment(next), .read)
-                    .bytes(at: 0, count: SegmentHeader.size)
-                guard case .header(let header) = SegmentHeader.read(head),
-                    header.firstSequence <= older + 1
-                else { break }
-                try spares.release(number)
-                freed += 1
-            }
-            if freed > 0 { try disk.syncDirectory(layout.journal) }
-            return freed
-        }
+        try spares.freeSegments(of: store, live: live)
     }
 
     var spares: SparePool<Place> {

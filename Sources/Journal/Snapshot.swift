@@ -10,6 +10,9 @@ public struct SnapshotWriter<Handle: File> {
     static var headerSize: Int { 48 }
     static var endMark: UInt32 { .max }
     private static var blockSize: Int { 64 << 10 }
+    /// After so much the disk is waited for: a file system that writes all of a large file before
+    /// somebody else's sync returns would hold up every commit.
+    private static var syncSize: Int { 256 << 10 }
 
     private let file: Handle
     private var buffer: [UInt8] = []
@@ -17,6 +20,7 @@ public struct SnapshotWriter<Handle: File> {
     /// Replay starts behind this transaction.
     let begin: UInt64
     private var offset = Self.headerSize
+    private var syncedOffset = 0
     private var blockCount: UInt64 = 0
 
     init(_ file: Handle, _ store: StoreIdentity, begin: UInt64) {
@@ -67,6 +71,10 @@ public struct SnapshotWriter<Handle: File> {
         try emit(buffer)
         buffer.removeAll(keepingCapacity: true)
         blockCount += 1
+        if offset >= syncedOffset + Self.syncSize {
+            try file.sync()
+            syncedOffset = offset
+        }
     }
 
     private mutating func emit(_ bytes: [UInt8]) throws(DiskError) {
@@ -100,7 +108,9 @@ struct SnapshotFolder<Place: Disk> {
             try writer.finish(sequence)
             try disk.rename(temporary, to: layout.snapshot(sequence))
             try disk.syncDirectory(layout.snapshots)
-            for old in try sequences().dropLast(2) { try disk.remove(layout.snapshot(old)) }
+            for old in try sequences().dropLast(2) {
+                try disk.removeInSteps(layout.snapshot(old), in: layout.snapshots)
+            }
         } catch { throw JournalError(error) }
     }
 

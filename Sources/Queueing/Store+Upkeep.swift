@@ -37,7 +37,7 @@ extension Store {
     public func keepUp(every byteCount: Int = 128 << 20) throws(QueueError) -> Int {
         guard !hasForeignEntries, needsSnapshot(every: byteCount) else { return 0 }
         try compact()
-        guard let snapshot = try beginSnapshot() else { return 0 }
+        guard let snapshot = beginSnapshot() else { return 0 }
         try snapshot.finish()
         return try freeSegments()
     }

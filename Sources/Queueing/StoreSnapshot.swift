@@ -4,7 +4,10 @@ public import Journal
 /// without `finish` nothing is left but a file that counts for nothing.
 public final class StoreSnapshot<Place: Disk> {
     private let store: Store<Place>
-    private var writer: SnapshotWriter<Place.Handle>
+    /// Replay starts behind this transaction.
+    private let begin: UInt64
+    /// Made with the first piece, on the thread that writes: whoever begins waits for no disk.
+    private var writer: SnapshotWriter<Place.Handle>?
     private var step = Step.queues
     private var buffer: [UInt8] = []
     private var isEnded = false
@@ -16,9 +19,9 @@ public final class StoreSnapshot<Place: Disk> {
         case done
     }
 
-    init(_ store: Store<Place>, _ writer: SnapshotWriter<Place.Handle>) {
+    init(_ store: Store<Place>) {
         self.store = store
-        self.writer = writer
+        begin = store.appendedSequence
     }
 
     deinit {
@@ -70,9 +73,12 @@ public final class StoreSnapshot<Place: Disk> {
         isEnded = true
         defer { store.core.endSnapshot() }
         let journal = store.journal
-        do throws(JournalError) { try journal.finishSnapshot(&writer) } catch {
-            throw QueueError(error)
-        }
+        do throws(JournalError) {
+            if writer == nil { writer = try journal.beginSnapshot(behind: begin) }
+            guard var whole = writer else { return }
+            writer = nil
+            try journal.finishSnapshot(&whole)
+        } catch { throw QueueError(error) }
     }
 
     private func flush() throws(QueueError) {
@@ -80,23 +86,19 @@ public final class StoreSnapshot<Place: Disk> {
         var bytes: [UInt8] = []
         swap(&bytes, &buffer)
         defer { swap(&bytes, &buffer) }
-        do throws(JournalError) { try unsafe writer.write(bytes.span.bytes) } catch {
-            throw QueueError(error)
-        }
+        do throws(JournalError) {
+            if writer == nil { writer = try store.journal.beginSnapshot(behind: begin) }
+            try unsafe writer?.write(bytes.span.bytes)
+        } catch { throw QueueError(error) }
     }
 }
 
 extension Store {
     /// Begins a snapshot, or nil while another one is being taken. Entries that are not the queues'
     /// must be added to it, or they are lost: only their owner may take one when there are any.
-    public func beginSnapshot() throws(QueueError) -> StoreSnapshot<Place>? {
+    public func beginSnapshot() -> StoreSnapshot<Place>? {
         guard core.startSnapshot() else { return nil }
-        do throws(JournalError) {
-            return StoreSnapshot(self, try journal.beginSnapshot())
-        } catch {
-            core.endSnapshot()
-            throw QueueError(error)
-        }
+        return StoreSnapshot(self)
     }
 
     /// Frees segments that nobody needs; returns how many. Not during a copy.

@@ -60,7 +60,7 @@ struct ModelRun {
             return try settle()
         case 11: return try chance(3) ? redrive() : settle()
         case 12:
-            if chance(3), let snapshot = try bench.store.beginSnapshot() {
+            if chance(3), let snapshot = bench.store.beginSnapshot() {
                 while try snapshot.writeSlice() {}
                 let problem = try publish()
                 try snapshot.finish()

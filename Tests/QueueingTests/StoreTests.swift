@@ -200,8 +200,8 @@ extension Message {
         }
         try bench.restart()
         #expect(bench.foreign == ["64:one"] && bench.store.hasForeignEntries)
-        let snapshot = try #require(try bench.store.beginSnapshot())
-        #expect(try bench.store.beginSnapshot() == nil)
+        let snapshot = try #require(bench.store.beginSnapshot())
+        #expect(bench.store.beginSnapshot() == nil)
         try snapshot.add(kind: 64, Array("state".utf8))
         _ = try snapshot.writeSlice()
         let taken = try bench.receive()

@@ -76,7 +76,7 @@ struct QueueSimulation {
                         try transaction.fail(receipt, DeliveryFailure(error: "e"))
                     }
                 default:
-                    if let snapshot = try store.beginSnapshot() {
+                    if let snapshot = store.beginSnapshot() {
                         while try snapshot.writeSlice() {}
                         for id in oracle.perhapsDone.sorted() where id.hasPrefix("moved:") {
                             try snapshot.add(kind: 70, Array(id.utf8))

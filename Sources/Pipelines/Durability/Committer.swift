@@ -88,7 +88,8 @@ final class Committer: Sendable {
                 failure = reason
                 fail(reason)
             }
-            if let draft = drafts.receive(milliseconds: Self.lookMilliseconds) { return draft }
+            let patience = snapshots.isCopying ? 2 : Self.lookMilliseconds
+            if let draft = drafts.receive(milliseconds: patience) { return draft }
         }
     }
 
