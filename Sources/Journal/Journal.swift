@@ -274,8 +274,9 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
             let hasWork = isWanted || !log.writer.isPendingEmpty || deadlineMicroseconds != nil
             idleRounds = hasWork || isUrgent ? 0 : idleRounds + 1
             if isWriting {
-                // Whoever writes says so when it is done.
-                monitor.wait()
+                // Whoever writes wakes this thread when there is something left for it; waking it
+                // each time would take the processor from those who wait for the disk.
+                monitor.waitForWork(microseconds: Self.patience)
             } else if isUrgent || isDue || (isClosing && hasWork) {
                 commit(sync: true)
             } else if hasWork, patienceMicroseconds.map({ $0 <= now }) ?? false {
@@ -325,7 +326,8 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         }
         let done = log.writer.failed == nil ? settledCallbacks() : []
         monitor.wake()
-        if log.writer.failed != nil { monitor.wakeWorker() }
+        let isUrgent = urgentSequence > log.writer.durableSequence
+        if log.writer.failed != nil || isUrgent || isClosing { monitor.wakeWorker() }
         guard !done.isEmpty else { return }
         monitor.unlock()
         for (_, perform) in done { perform(nil) }

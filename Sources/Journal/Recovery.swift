@@ -202,9 +202,8 @@ struct RecoveryPlan {
             }
             // A header is synced before the first frame: this one was cut, or never finished.
             unbornSegment = number
-            truncatedBytes += bytes.prefix(SegmentHeader.size).lastIndex { $0 != 0 }
-                .map { $0 + 1 } ?? 0
-            truncatedBytes += scan.tornByteCount
+            let cut = bytes.prefix(SegmentHeader.size).lastIndex { $0 != 0 }
+            truncatedBytes += (cut.map { $0 + 1 } ?? 0) + scan.tornByteCount
             if end.offset == 0 { end.segment = number }
             return
         }

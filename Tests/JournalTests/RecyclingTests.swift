@@ -166,7 +166,8 @@ import Testing
             // The control: a writer that goes on without a cut.
             var frame = Frame()
             frame.add(kind: 2, [UInt8](repeating: 9, count: 40))
-            let seed = SegmentSeed(store: try header(bytes).store, segment: try header(bytes).number)
+            let seed = SegmentSeed(
+                store: try header(bytes).store, segment: try header(bytes).number)
             let padding = FrameHeader.padded(frame.body.count) - frame.body.count
             let body = frame.body + [UInt8](repeating: 0, count: padding)
             let head = FrameHeader(

@@ -97,7 +97,8 @@ import Testing
             let isGone = removes && Int.random(in: 0..<4, using: &random) == 0
             let stage = Int.random(in: 0..<2, using: &random) == 0 ? "count" : "other"
             let key = Array("key \(Int.random(in: 0..<3000, using: &random))".utf8)
-            let value = isGone ? [] : Array("i\(Int.random(in: 0..<(1 << 40), using: &random))".utf8)
+            let value =
+                isGone ? [] : Array("i\(Int.random(in: 0..<(1 << 40), using: &random))".utf8)
             func put<Number: FixedWidthInteger>(_ number: Number) {
                 withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
             }
