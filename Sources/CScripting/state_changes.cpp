@@ -45,8 +45,9 @@ std::vector<uint32_t> StateStore::partitions(uint32_t stage) const {
     return found;
 }
 
-// False when there is no room.
-bool StateStore::restore(const StateChange &change) {
+// False when there is no room.  What a start reads may for a while be more than ever was there at
+// once, since a snapshot is newer than the first changes behind it: `is_passing` allows for that.
+bool StateStore::restore(const StateChange &change, bool is_passing) {
     if (change.kind == StateKind::clock) {
         StateTable &table = open(StateKind::value, change.stage, change.partition);
         table.clock = table.restored_clock = change.expiry;
@@ -68,7 +69,7 @@ bool StateStore::restore(const StateChange &change) {
     this->change(node, std::string(change.value), change.expiry);
     node->second.known = true;
     while (bytes > limit && sweep_one()) {}
-    return bytes <= limit;
+    return (is_passing ? bytes / 2 : bytes) <= limit;
 }
 
 // A value whose bytes a rule can read without harm.
@@ -95,7 +96,8 @@ static bool is_sound(tw_vm *vm, const tw_state_change &change) {
 }
 
 // Puts an entry of a stage back; why not, or nullptr.
-const char *restore_change(tw_vm *vm, uint32_t stage, const tw_state_change &change) {
+const char *restore_change(
+    tw_vm *vm, uint32_t stage, const tw_state_change &change, bool is_passing) {
     if (change.kind < TW_STATE_VALUE || change.kind > TW_STATE_CLOCK)
         return "an unknown kind of entry";
     bool deleted = change.value == nullptr && change.kind != TW_STATE_CLOCK;
@@ -103,7 +105,7 @@ const char *restore_change(tw_vm *vm, uint32_t stage, const tw_state_change &cha
     StateChange entry{StateKind(change.kind), stage, change.partition,
                       {change.key, change.key_length}, {change.value, change.value_length},
                       deleted, change.expiry};
-    return vm->state.restore(entry) ? nullptr : "limits.state_memory is reached";
+    return vm->state.restore(entry, is_passing) ? nullptr : "limits.state_memory is reached";
 }
 
 void refuse_change(tw_status &status, const char *stage, const char *reason) {
@@ -146,7 +148,7 @@ tw_status tw_vm_state_restore(tw_vm *vm, const tw_state_change *change) {
     while (stage < vm->stages.size() && vm->stages[stage].name != change->stage) stage++;
     const char *reason = stage == vm->stages.size()
                              ? "there is no such stage"
-                             : restore_change(vm, uint32_t(stage), *change);
+                             : restore_change(vm, uint32_t(stage), *change, false);
     if (reason) refuse_change(status, change->stage, reason);
     return status;
 }

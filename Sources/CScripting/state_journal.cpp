@@ -68,7 +68,7 @@ class Decoder {
         change.value = header.gone ? nullptr : change.key + header.key_length;
         change.value_length = header.value_length;
         change.expiry = header.expiry;
-        if (const char *reason = restore_change(vm, stage, change))
+        if (const char *reason = restore_change(vm, stage, change, true))
             refuse_change(status, name.c_str(), reason);
         return size;
     }

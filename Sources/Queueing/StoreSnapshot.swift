@@ -101,8 +101,11 @@ extension Store {
         return StoreSnapshot(self)
     }
 
-    /// Frees segments that nobody needs; returns how many. Not during a copy.
+    /// Frees segments that nobody needs; returns how many. None while a copy is made or a snapshot
+    /// is taken.
     public func freeSegments() throws(QueueError) -> Int {
+        guard core.startSnapshot() else { return 0 }
+        defer { core.endSnapshot() }
         core.begin()
         let live = Set(core.transaction.queues.use.live.keys)
         core.end()

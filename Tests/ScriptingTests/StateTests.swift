@@ -241,6 +241,27 @@ import Testing
         #expect(harness.vm.totals.stateKeys == 17)
     }
 
+    @Test func `a start may pass the limit on its way, and refuses what is far beyond`() throws {
+        let rule = "function process(r) state:set(r.id, ('x'):rep(1000)) end"
+        var full = try StateHarness([rule], trace: false)
+        _ = try full.run((0..<100).map { #"{"id":\#($0)}"# })
+        let size = full.vm.totals.stateBytes
+        let buffer = OutputBuffer()
+        full.vm.encodeStateChanges(into: buffer)
+        let encoded = buffer.withUnsafeBytes { Array($0) }
+        var less = try StateHarness([rule], trace: false) { $0.stateMemory = size * 2 / 3 }
+        try less.vm.restore(encoded: encoded, worker: 0, workers: 1)
+        #expect(less.vm.totals.stateKeys == 100)
+        let outcome = try less.run(#"{"id":200}"#)
+        #expect(outcome.letters.first?["reason"]?.text.contains("state is full") == true)
+        var far = try StateHarness([rule], trace: false) { $0.stateMemory = size / 3 }
+        var message = ""
+        do { try far.vm.restore(encoded: encoded, worker: 0, workers: 1) } catch {
+            message = "\(error)"
+        }
+        #expect(message.contains("limits.state_memory is reached"), "\(message)")
+    }
+
     @Test func `a large value finds room where much has expired and not all is swept`() throws {
         var harness = try StateHarness(
             ["function process(r) state:set(r.id, ('x'):rep(r.size), {ttl = '10s'}) end"],

@@ -119,7 +119,7 @@ class StateStore {
     // state_changes.cpp
     using EachChange = void (*)(void *context, const StateChange &change);
     void list_changes(EachChange each, void *context);
-    bool restore(const StateChange &change);
+    bool restore(const StateChange &change, bool is_passing);
     // Says that an entry will be restored soon.
     void expect(StateKind kind, uint32_t stage, uint32_t partition, std::string_view key) {
         if (kind != StateKind::clock) open(kind, stage, partition).entries.prefetch(key);

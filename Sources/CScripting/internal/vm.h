@@ -328,7 +328,8 @@ void read_migration(lua_State *L, Stage &stage);  // the environment is at 1; ra
 void call_migration(lua_State *L, tw_vm *vm, const Call &call);  // raises
 
 // state_changes.cpp
-const char *restore_change(tw_vm *vm, uint32_t stage, const tw_state_change &change);
+const char *restore_change(
+    tw_vm *vm, uint32_t stage, const tw_state_change &change, bool is_passing);
 void refuse_change(tw_status &status, const char *stage, const char *reason);
 
 // trace.cpp
