@@ -27,6 +27,9 @@ struct SparePool<Place: Disk> {
                 try disk.remove(path)
                 continue
             }
+            // Another thread may just have made it one: after a power cut its old name must not
+            // lead to a new segment.
+            try disk.syncDirectory(layout.journal)
             let file = try disk.open(path, .update)
             try unsafe file.writeAll(header.encoded().span.bytes, at: 0)
             // Whoever sees the segment's name must find its header.

@@ -7,7 +7,11 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     private let notEmpty: UnsafeMutablePointer<pthread_cond_t>
     private let notFull: UnsafeMutablePointer<pthread_cond_t>
     private let capacity: Int
-    private var elements: [Element] = []
+    /// Those before `first` were taken: moving all others up each time would cost the square of
+    /// how many wait.
+    private var elements: [Element?] = []
+    private var first = 0
+    private var count: Int { elements.count - first }
     private var isClosed = false
 
     /// Creates a channel for up to `capacity` elements.
@@ -37,7 +41,7 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     package func send(_ element: Element) -> Bool {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        while elements.count >= capacity && !isClosed { unsafe pthread_cond_wait(notFull, mutex) }
+        while count >= capacity && !isClosed { unsafe pthread_cond_wait(notFull, mutex) }
         guard !isClosed else { return false }
         elements.append(element)
         unsafe pthread_cond_signal(notEmpty)
@@ -48,7 +52,7 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     package func trySend(_ element: Element) -> Bool {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        guard elements.count < capacity && !isClosed else { return false }
+        guard count < capacity && !isClosed else { return false }
         elements.append(element)
         unsafe pthread_cond_signal(notEmpty)
         return true
@@ -58,7 +62,7 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     package func receive() -> Element? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        while elements.isEmpty && !isClosed { unsafe pthread_cond_wait(notEmpty, mutex) }
+        while count == 0 && !isClosed { unsafe pthread_cond_wait(notEmpty, mutex) }
         return takeFirst()
     }
 
@@ -71,7 +75,7 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
         let nanoseconds = until.tv_nsec + (milliseconds % 1000) * 1_000_000
         until.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
         until.tv_nsec = nanoseconds % 1_000_000_000
-        while elements.isEmpty && !isClosed {
+        while count == 0 && !isClosed {
             if unsafe pthread_cond_timedwait(notEmpty, mutex, &until) == ETIMEDOUT { break }
         }
         return takeFirst()
@@ -81,7 +85,7 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     package var isFinished: Bool {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        return isClosed && elements.isEmpty
+        return isClosed && count == 0
     }
 
     /// The next element if there is one now.
@@ -101,8 +105,15 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     }
 
     private func takeFirst() -> Element? {
-        guard !elements.isEmpty else { return nil }
+        guard count > 0 else { return nil }
         unsafe pthread_cond_signal(notFull)
-        return elements.removeFirst()
+        let element = elements[first].take()
+        first += 1
+        // Each element is moved up once on average, however many wait.
+        if first == elements.count || first >= 64 && first * 2 >= elements.count {
+            elements.removeFirst(first)
+            first = 0
+        }
+        return element
     }
 }

@@ -183,6 +183,42 @@ import Testing
         #expect(seen == (cuts ? count + 1 : count + 2))
     }
 
+    /// Segments are freed by one thread while another one rolls: the directory need not be synced
+    /// in between.
+    @Test(arguments: 0..<40) func `a power cut between release and use leaves the log whole`(
+        call: Int
+    ) throws {
+        var log: OpenedLog<FaultyDisk>? = try open(disk)
+        for _ in 0..<2 {
+            for _ in 0..<16 { try appendDurably(&log!) }
+            try snapshot(&log!)
+        }
+        log = nil
+        // The calls of the opening come first; the power goes at one behind them.
+        let whole = disk.afterProcessDeath()
+        var acknowledged = try open(whole).writer.durableSequence
+        var faults = FaultyDisk.Faults()
+        faults.powerCutAtCall = whole.callCount + call
+        let cut = disk.afterProcessDeath(faults: faults)
+        do {
+            var log = try open(cut)
+            try log.writer.spares.release(1)
+            for _ in 0..<10 {
+                try appendDurably(&log)
+                acknowledged = log.writer.durableSequence
+            }
+        } catch {
+            // The power is gone; what was told before stays told.
+        }
+        for seed in 0..<12 as Range<UInt64> {
+            var random = SeededRandom(seed: seed)
+            let disk = cut.afterPowerCut(&random)
+            let found = try open(disk).writer.appendedSequence
+            #expect(found >= acknowledged, "call \(call), seed \(seed)")
+            try StoreTool.verify("store", on: disk)
+        }
+    }
+
     @Test func `no more than two spares are kept, and they are no part of the log`() throws {
         _ = try filled()
         for number in 900...905 {

@@ -53,6 +53,32 @@ import Testing
         #expect(channel.receive(milliseconds: 1000) == 7)
     }
 
+    /// Moving all that wait up for each one taken would pass the suite's time limit.
+    @Test func `a million wait as cheaply as one, and come in order`() {
+        let channel = Channel<Int>(capacity: .max)
+        var random = SeededRandom(seed: 12)
+        var sent = 0
+        var received = 0
+        while sent < 1_000_000 {
+            channel.send(sent)
+            sent += 1
+            // Some are taken on the way, also all of them.
+            let most = sent % 1000 > 0 ? 0 : sent < 20_000 ? 2000 : 50
+            for _ in 0..<Int.random(in: 0...most, using: &random) {
+                guard let element = channel.tryReceive() else { break }
+                #expect(element == received)
+                received += 1
+            }
+        }
+        channel.close()
+        var isInOrder = true
+        while let element = channel.receive() {
+            isInOrder = isInOrder && element == received
+            received += 1
+        }
+        #expect(isInOrder && received == sent && channel.isFinished, "\(random)")
+    }
+
     @Test func `many senders and receivers lose nothing and see nothing twice`() {
         var random = SeededRandom(seed: 11)
         for round in 0..<5 {
