@@ -31,31 +31,34 @@ let package = Package(
             name: "CScripting", dependencies: ["CLua"],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("re2")]),
         .target(name: "Records"),
+        .target(name: "Threads"),
         .target(name: "CChecksum"),
         .target(name: "Journal", dependencies: ["CChecksum"]),
         .target(name: "Queueing", dependencies: ["Journal"]),
         .target(name: "Scripting", dependencies: ["CScripting", "Records"]),
         .target(name: "Windowing", dependencies: ["Records"]),
-        .target(name: "Stages", dependencies: ["Records", "Scripting", "Windowing"]),
+        .target(name: "Connecting", dependencies: ["Records", "Scripting", "Windowing"]),
         .target(
-            name: "Connectors", dependencies: ["CCompression", "Records", "Scripting", "Stages"]),
-        .target(name: "Control", dependencies: ["Journal", "Queueing", "Records", "Stages"]),
+            name: "Connectors",
+            dependencies: ["CCompression", "Connecting", "Records", "Scripting", "Threads"]),
+        .target(name: "Control", dependencies: ["Connecting", "Journal", "Queueing", "Records"]),
         .target(
             name: "Pipelines",
             dependencies: [
-                "Journal", "Queueing", "Records", "Scripting", "Stages", "Windowing",
+                "Connecting", "Journal", "Queueing", "Records", "Scripting", "Threads", "Windowing",
                 .product(name: "Yams", package: "Yams"),
             ]),
         .target(
             name: "Tidewheel",
             dependencies: [
-                "Connectors", "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Stages",
+                "Connecting", "Connectors", "Journal", "Pipelines", "Queueing", "Records",
+                "Scripting",
             ]),
         .executableTarget(
             name: "CommandLine",
             dependencies: [
-                "CEditline", "CSQLite", "Connectors", "Control", "Journal", "Pipelines", "Queueing",
-                "Records", "Scripting", "Stages", "Tidewheel",
+                "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Journal",
+                "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             // Loading the runtime as a part of the program halves the start and saves 6 MB.
@@ -76,17 +79,19 @@ let package = Package(
         .testTarget(
             name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
         .testTarget(name: "WindowingTests", dependencies: ["Records", "TestKit", "Windowing"]),
-        .testTarget(name: "StagesTests", dependencies: ["Stages"]),
+        .testTarget(name: "ThreadsTests", dependencies: ["TestKit", "Threads"]),
+        .testTarget(name: "ConnectingTests", dependencies: ["Connecting"]),
         .testTarget(
-            name: "ConnectorsTests", dependencies: ["Connectors", "Records", "Stages", "TestKit"]),
+            name: "ConnectorsTests",
+            dependencies: ["Connecting", "Connectors", "Records", "TestKit"]),
         .testTarget(
             name: "ControlTests",
             dependencies: ["Control", "Journal", "Queueing", "Records", "TestKit"]),
         .testTarget(
             name: "PipelinesTests",
             dependencies: [
-                "Connectors", "Pipelines", "Queueing", "Records", "Scripting", "Stages", "TestKit",
-                "Windowing",
+                "Connecting", "Connectors", "Pipelines", "Queueing", "Records", "Scripting",
+                "TestKit", "Threads", "Windowing",
             ],
             exclude: ["Golden"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),

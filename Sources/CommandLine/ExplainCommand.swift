@@ -1,9 +1,9 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
 import Control
 import Pipelines
 import Records
-import Stages
 
 /// `tidewheel explain`: what became of a record.
 struct ExplainCommand: ParsableCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
 import Pipelines
-import Stages
 
 /// `tidewheel lint`: what is wrong with a pipeline folder, without running it.
 struct LintCommand: ParsableCommand {

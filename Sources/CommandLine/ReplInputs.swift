@@ -1,3 +1,4 @@
+internal import Connecting
 import Connectors
 import Control
 import Glibc
@@ -5,7 +6,6 @@ import Journal
 import Pipelines
 import Queueing
 import Records
-import Stages
 
 /// Gets the records that a session asks for; nothing is ever written.
 struct ReplInputs {

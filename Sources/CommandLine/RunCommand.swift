@@ -1,10 +1,10 @@
 import ArgumentParser
+internal import Connecting
 import Control
 import Connectors
 import Glibc
 import Pipelines
 import Scripting
-import Stages
 import Synchronization
 
 /// `tidewheel run`: runs a pipeline folder.

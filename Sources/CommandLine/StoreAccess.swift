@@ -1,4 +1,5 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
 import Control
 import Glibc
@@ -6,7 +7,6 @@ import Journal
 import Pipelines
 import Queueing
 import Records
-import Stages
 
 /// Where the store of a verb is.
 struct StoreOptions: ParsableArguments {

@@ -1,9 +1,9 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
 import Glibc
 import Pipelines
 import Scripting
-import Stages
 
 /// `tidewheel test`: runs the tests of the rules.
 struct TestCommand: ParsableCommand {

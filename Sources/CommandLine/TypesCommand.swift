@@ -1,7 +1,7 @@
 import ArgumentParser
+internal import Connecting
 import Glibc
 import Pipelines
-import Stages
 
 /// `tidewheel types`: what an editor needs to complete and check rules.
 struct TypesCommand: ParsableCommand {

@@ -1,4 +1,4 @@
-public import Stages
+public import Connecting
 public import Windowing
 
 /// An `aggregate` stage: what it computes, and where its parts stand in `pipeline.yaml`.

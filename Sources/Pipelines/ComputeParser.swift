@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 internal import Windowing
 
 /// The columns of a stage: each field once, as strict as its strictest use.

@@ -1,5 +1,5 @@
+public import Connecting
 public import Scripting
-public import Stages
 
 /// A whole `pipeline.yaml` as values; everything in it has been checked.
 public struct Definition: Sendable {

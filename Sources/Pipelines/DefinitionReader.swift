@@ -1,5 +1,5 @@
+public import Connecting
 internal import Glibc
-public import Stages
 internal import Windowing
 
 /// Several findings that keep a pipeline from being read.

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 internal import Windowing
 
 /// `emit`, `allowed_lateness` and `ttl` of an aggregate stage.

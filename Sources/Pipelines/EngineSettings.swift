@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// How often one output may arrive.
 public enum Delivery: String, Sendable, Hashable, CaseIterable {

@@ -1,6 +1,6 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// Reads a lookup table from CSV or JSON lines.
 struct LookupFile {

@@ -1,5 +1,5 @@
+public import Connecting
 internal import Scripting
-public import Stages
 
 /// Everything that can be said about a pipeline folder without running it, sorted by place.
 public func lintPipeline(

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// How a run opens its sinks.
 extension PipelineRun {

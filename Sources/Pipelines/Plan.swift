@@ -1,5 +1,5 @@
+internal import Connecting
 public import Scripting
-internal import Stages
 internal import Windowing
 
 /// Everything that workers need, read and checked before the first record; shared by all threads.

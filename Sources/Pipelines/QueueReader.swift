@@ -1,5 +1,5 @@
+public import Connecting
 public import Queueing
-public import Stages
 
 /// A queue of `pipeline.yaml`, checked.
 public struct QueueDefinition: Sendable {

@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// The thread that reads the source and hands batches to the workers.
 struct Reader {

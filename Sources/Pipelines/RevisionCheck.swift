@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 extension StageDefinition {
     /// Why the stage can have no output of this name, or nil; rules may name any.

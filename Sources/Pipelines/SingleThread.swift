@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// One worker does it all: reads a batch, runs it and writes its rows.
 ///

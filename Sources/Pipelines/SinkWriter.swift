@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// The sinks of a run, used by the one thread that writes rows.
 struct SinkWriter {

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// The sections `stages` and `sinks`.
 extension DefinitionReader {

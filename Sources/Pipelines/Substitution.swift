@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// Replaces `${NAME}` and `${NAME:-default}` in every scalar; `$${` stands for a plain `${`.
 ///

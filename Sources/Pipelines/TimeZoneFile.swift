@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 internal import Windowing
 
 /// Finding the rules of a time zone on this machine: in `$TZDIR`, or where Linux keeps them.

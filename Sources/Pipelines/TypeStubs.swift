@@ -1,6 +1,6 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// What the Lua language server needs to know about the rules of a pipeline.
 public struct TypeStubs {

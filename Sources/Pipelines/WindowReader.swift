@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 internal import Windowing
 
 /// `window:` of an aggregate stage.

@@ -1,6 +1,7 @@
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// A thread that owns one VM and runs batches through all stages.
 struct Worker {

@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// The thread that writes rows to the sinks, in the order in which their records were read.
 struct Writer {

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 internal import Yams
 
 /// Reads YAML text into settings that know their places; reports everything that is not plain.

@@ -1,8 +1,9 @@
+import Connecting
 import Records
 import Scripting
-import Stages
 import TestKit
 import Testing
+import Threads
 
 @testable import Pipelines
 

@@ -1,7 +1,7 @@
+import Connecting
 import Connectors
 import Glibc
 import Pipelines
-import Stages
 import TestKit
 import Testing
 

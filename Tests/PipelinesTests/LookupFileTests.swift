@@ -1,6 +1,6 @@
+import Connecting
 import Foundation
 import Scripting
-import Stages
 import TestKit
 import Testing
 

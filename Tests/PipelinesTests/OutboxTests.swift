@@ -1,6 +1,7 @@
-import Stages
+import Connecting
 import TestKit
 import Testing
+import Threads
 
 @testable import Pipelines
 

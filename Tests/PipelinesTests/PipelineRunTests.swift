@@ -1,8 +1,9 @@
+import Connecting
 import Foundation
 import Scripting
-import Stages
 import TestKit
 import Testing
+import Threads
 
 @testable import Connectors
 @testable import Pipelines

@@ -1,6 +1,6 @@
+import Connecting
 import Connectors
 import Pipelines
-import Stages
 import TestKit
 import Testing
 

@@ -1,7 +1,7 @@
+import Connecting
 import Connectors
 import Pipelines
 import Scripting
-import Stages
 import TestKit
 import Testing
 

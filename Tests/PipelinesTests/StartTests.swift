@@ -1,8 +1,9 @@
+import Connecting
 import Glibc
 import Scripting
-import Stages
 import TestKit
 import Testing
+import Threads
 
 @testable import Pipelines
 

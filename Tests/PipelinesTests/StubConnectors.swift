@@ -1,6 +1,7 @@
+import Connecting
 import Records
-import Stages
 import TestKit
+import Threads
 
 @testable import Pipelines
 

@@ -1,5 +1,6 @@
-internal import Stages
+internal import Connecting
 internal import Synchronization
+internal import Threads
 
 /// Rows on their way from kept commits to sinks that cannot take rows back.
 ///

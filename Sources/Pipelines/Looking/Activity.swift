@@ -1,5 +1,6 @@
 public import Records
 internal import Scripting
+internal import Threads
 
 /// One who looks at what a running pipeline does; rules are measured for as long. One thread.
 public final class Activity {

@@ -1,6 +1,6 @@
+internal import Connecting
 public import Records
 internal import Scripting
-internal import Stages
 internal import Windowing
 
 /// What a pipeline is made of, and which stage reads and writes which fields, as the files say it.

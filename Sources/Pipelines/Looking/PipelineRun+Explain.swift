@@ -1,7 +1,7 @@
+internal import Connecting
 internal import Queueing
 public import Records
 internal import Scripting
-internal import Stages
 
 extension PipelineRun {
     /// What became of a record, stage by stage, with the rules of now; nothing changes. Throws when

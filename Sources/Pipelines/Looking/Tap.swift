@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// What of a stage somebody wants to look at.
 public enum TapPoint: Sendable, Hashable {

@@ -1,7 +1,7 @@
+public import Connecting
 public import Queueing
 internal import Records
 internal import Scripting
-public import Stages
 
 /// A name of `pipeline.yaml` that messages are published to, and the routes from there.
 public struct ExchangeDefinition: Sendable {

@@ -3,6 +3,7 @@ internal import Queueing
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The threads of one handler: each takes a message, runs the script, and settles the message.
 ///

@@ -1,6 +1,6 @@
+internal import Connecting
 public import Queueing
 internal import Scripting
-internal import Stages
 
 extension PipelineRun {
     /// The names that lead to queues; none without a store.

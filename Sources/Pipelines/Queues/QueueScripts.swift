@@ -1,6 +1,7 @@
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The Lua functions that queues ask: how long to wait, whether a route takes a message, what a
 /// redrive makes of one. Any thread may ask; they run on a thread of their own, one at a time,

@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Queueing
-internal import Stages
 
 /// Reads `retry`: a duration, a list of them, a mapping, or a Lua file.
 enum RetryReader {

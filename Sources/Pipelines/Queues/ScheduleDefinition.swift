@@ -1,6 +1,6 @@
+public import Connecting
 public import Queueing
 internal import Records
-public import Stages
 internal import Windowing
 
 /// A message of `pipeline.yaml` that is published again and again.

@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Queueing
 internal import Records
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Publishes the messages of schedules when their time has come.
 ///

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The thread that looks whether rule files have changed, and then reloads them.
 ///

@@ -1,7 +1,7 @@
+internal import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// The last run as a test.
 struct SavedTest {

@@ -1,5 +1,6 @@
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// What one stage made of one record.
 struct StageResult {

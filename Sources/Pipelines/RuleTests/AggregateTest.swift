@@ -1,5 +1,6 @@
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// Runs the tests of a file that returns `{init, add, merge, result}`: `in` is added up, `out` is
 /// the result.

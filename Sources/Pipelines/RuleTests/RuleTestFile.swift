@@ -1,6 +1,6 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// One `rules/NAME.test.yaml` as values.
 struct RuleTestFile: Sendable {

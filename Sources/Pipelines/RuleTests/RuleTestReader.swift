@@ -1,6 +1,6 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// Reads a test file; everything wrong is reported, and a file with findings is not run.
 struct RuleTestReader {

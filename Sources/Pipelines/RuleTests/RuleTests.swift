@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Glibc
 internal import Records
 public import Scripting
-internal import Stages
+internal import Threads
 
 /// Runs the `*.test.yaml` files of a pipeline folder against a rule set.
 ///

@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Records
-internal import Stages
 
 extension Setting {
     /// The JSON value that a setting stands for: what JSON knows is taken for itself, every other

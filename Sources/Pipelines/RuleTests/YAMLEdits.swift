@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Records
-internal import Stages
 
 /// Replaces values in the text of a YAML file and leaves everything else as it is.
 struct YAMLEdits {

@@ -1,4 +1,4 @@
-import Stages
+import Connecting
 import Testing
 
 @Suite struct RenderingTests {

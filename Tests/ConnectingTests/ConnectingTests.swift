@@ -1,7 +1,7 @@
-import Stages
+import Connecting
 import Testing
 
-@Suite struct StagesTests {
+@Suite struct ConnectingTests {
     @Test(
         arguments: [
             ("500ms", 500_000_000), ("2s", 2_000_000_000), ("10m", 600_000_000_000),

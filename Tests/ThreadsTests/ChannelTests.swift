@@ -1,8 +1,7 @@
-import Synchronization
 import TestKit
 import Testing
 
-@testable import Pipelines
+@testable import Threads
 
 @Suite(.timeLimit(.minutes(1))) struct ChannelTests {
     @Test func `a full channel makes the sender wait until there is room`() {
@@ -116,14 +115,4 @@ import Testing
         for _ in 0..<4 { _ = done.receive() }
         #expect(value.withLock { $0.count } == 4000)
     }
-}
-
-/// A number that several threads count up.
-final class Counter: Sendable {
-    private let count = Atomic<Int>(0)
-
-    var value: Int { count.load(ordering: .acquiring) }
-
-    @discardableResult
-    func add() -> Int { count.add(1, ordering: .acquiringAndReleasing).newValue }
 }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// What rules log, as lines on stderr; more than a hundred a second are counted, not written.
-final class RuleLog: Sendable {
+package final class RuleLog: Sendable {
     private struct State: Sendable {
         var second: Int = 0
         var written = 0
@@ -14,7 +14,7 @@ final class RuleLog: Sendable {
     private let output: @Sendable (String) -> Void
 
     /// Creates a log; `clock` gives the seconds since 1970.
-    init(
+    package init(
         clock: @escaping @Sendable () -> Int = { time(nil) },
         output: @escaping @Sendable (String) -> Void = { writeError($0) }
     ) {
@@ -23,7 +23,7 @@ final class RuleLog: Sendable {
     }
 
     /// Writes a line, unless there were too many in this second.
-    func write(stage: String, _ text: String) {
+    package func write(stage: String, _ text: String) {
         let second = clock()
         let line: String? = state.withLock { state in
             var notice = ""
@@ -42,7 +42,7 @@ final class RuleLog: Sendable {
     }
 
     /// At the end: what was suppressed last is told.
-    func finish() {
+    package func finish() {
         let suppressed = state.withLock { state in
             defer { state.suppressed = 0 }
             return state.suppressed
@@ -65,10 +65,4 @@ final class RuleLog: Sendable {
         }
         return String(decoding: text.prefix(length), as: UTF8.self)
     }
-}
-
-/// Writes text to stderr as one piece.
-func writeError(_ text: String) {
-    let bytes = Array(text.utf8)
-    unsafe bytes.withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
 }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Now as RFC 3339 in UTC, with milliseconds.
-func timestamp() -> String {
+package func timestamp() -> String {
     var now = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &now)
     var seconds = now.tv_sec
