@@ -43,22 +43,28 @@ let package = Package(
             dependencies: ["CCompression", "Connecting", "Records", "Scripting", "Threads"]),
         .target(name: "Control", dependencies: ["Connecting", "Journal", "Queueing", "Records"]),
         .target(
+            name: "Definitions",
+            dependencies: [
+                "Connecting", "Queueing", "Records", "Scripting", "Windowing",
+                .product(name: "Yams", package: "Yams"),
+            ]),
+        .target(
             name: "Pipelines",
             dependencies: [
-                "Connecting", "Journal", "Queueing", "Records", "Scripting", "Threads", "Windowing",
-                .product(name: "Yams", package: "Yams"),
+                "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting",
+                "Threads", "Windowing",
             ]),
         .target(
             name: "Tidewheel",
             dependencies: [
-                "Connecting", "Connectors", "Journal", "Pipelines", "Queueing", "Records",
-                "Scripting",
+                "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
+                "Records", "Scripting", "Threads",
             ]),
         .executableTarget(
             name: "CommandLine",
             dependencies: [
-                "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Journal",
-                "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+                "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
+                "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             // Loading the runtime as a part of the program halves the start and saves 6 MB.
@@ -88,10 +94,16 @@ let package = Package(
             name: "ControlTests",
             dependencies: ["Control", "Journal", "Queueing", "Records", "TestKit"]),
         .testTarget(
+            name: "DefinitionsTests",
+            dependencies: [
+                "Connecting", "Connectors", "Definitions", "Scripting", "TestKit", "Windowing",
+            ],
+            exclude: ["Golden"]),
+        .testTarget(
             name: "PipelinesTests",
             dependencies: [
-                "Connecting", "Connectors", "Pipelines", "Queueing", "Records", "Scripting",
-                "TestKit", "Threads", "Windowing",
+                "Connecting", "Connectors", "Definitions", "Pipelines", "Queueing", "Records",
+                "Scripting", "TestKit", "Threads", "Windowing",
             ],
             exclude: ["Golden"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),

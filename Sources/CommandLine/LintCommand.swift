@@ -1,6 +1,7 @@
 import ArgumentParser
 internal import Connecting
 import Connectors
+internal import Definitions
 import Pipelines
 
 /// `tidewheel lint`: what is wrong with a pipeline folder, without running it.

@@ -1,5 +1,6 @@
 import ArgumentParser
 internal import Connecting
+internal import Definitions
 import Glibc
 import Pipelines
 import Records

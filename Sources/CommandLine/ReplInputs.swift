@@ -1,6 +1,7 @@
 internal import Connecting
 import Connectors
 import Control
+internal import Definitions
 import Glibc
 import Journal
 import Pipelines

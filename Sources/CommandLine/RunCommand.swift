@@ -2,6 +2,7 @@ import ArgumentParser
 internal import Connecting
 import Control
 import Connectors
+internal import Definitions
 import Glibc
 import Pipelines
 import Scripting

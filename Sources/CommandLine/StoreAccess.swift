@@ -2,6 +2,7 @@ import ArgumentParser
 internal import Connecting
 import Connectors
 import Control
+internal import Definitions
 import Glibc
 import Journal
 import Pipelines

@@ -1,6 +1,7 @@
 import ArgumentParser
 internal import Connecting
 import Connectors
+internal import Definitions
 import Glibc
 import Pipelines
 import Scripting

@@ -1,4 +1,5 @@
 internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
 internal import Synchronization

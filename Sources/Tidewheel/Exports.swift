@@ -1,5 +1,6 @@
 // `import Tidewheel` is enough: records, errors, and what a stage or sink in Swift has to say.
 @_exported public import Connecting
+@_exported public import Definitions
 @_exported public import Pipelines
 @_exported public import Queueing
 @_exported public import Records

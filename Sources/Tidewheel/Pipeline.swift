@@ -1,5 +1,6 @@
 public import Connecting
 internal import Connectors
+public import Definitions
 public import Pipelines
 public import Records
 public import Scripting

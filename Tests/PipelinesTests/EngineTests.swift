@@ -1,4 +1,5 @@
 import Connecting
+import Definitions
 import Records
 import Scripting
 import TestKit

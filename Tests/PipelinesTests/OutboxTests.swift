@@ -1,4 +1,5 @@
 import Connecting
+import Definitions
 import TestKit
 import Testing
 import Threads

@@ -1,4 +1,5 @@
 import Connecting
+import Definitions
 import Foundation
 import Scripting
 import TestKit

@@ -1,5 +1,6 @@
 import Connecting
 import Connectors
+import Definitions
 import Pipelines
 import Scripting
 import TestKit

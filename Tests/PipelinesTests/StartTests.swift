@@ -1,4 +1,5 @@
 import Connecting
+import Definitions
 import Glibc
 import Scripting
 import TestKit

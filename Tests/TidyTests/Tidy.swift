@@ -102,15 +102,18 @@ enum Tidy {
         "Threads": [], "Connecting": ["Records", "Scripting", "Windowing"],
         "Connectors": ["CCompression", "Connecting", "Records", "Scripting", "Threads"],
         "Control": ["Connecting", "Journal", "Queueing", "Records"],
+        "Definitions": ["Connecting", "Queueing", "Records", "Scripting", "Windowing"],
         "Pipelines": [
-            "Connecting", "Journal", "Queueing", "Records", "Scripting", "Threads", "Windowing",
+            "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting", "Threads",
+            "Windowing",
         ],
         "Tidewheel": [
-            "Connecting", "Connectors", "Journal", "Pipelines", "Queueing", "Records", "Scripting",
+            "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
+            "Records", "Scripting", "Threads",
         ],
         "CommandLine": [
-            "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Journal", "Pipelines",
-            "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+            "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
+            "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
         ],
         "Journal": ["CChecksum"], "Queueing": ["Journal"], "TestKit": ["Journal"],
     ]

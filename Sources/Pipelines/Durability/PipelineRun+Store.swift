@@ -1,3 +1,4 @@
+internal import Definitions
 public import Journal
 public import Queueing
 internal import Scripting

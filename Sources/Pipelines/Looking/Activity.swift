@@ -1,3 +1,4 @@
+internal import Definitions
 public import Records
 internal import Scripting
 internal import Threads

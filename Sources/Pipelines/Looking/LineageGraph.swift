@@ -1,4 +1,5 @@
 internal import Connecting
+public import Definitions
 public import Records
 internal import Scripting
 internal import Windowing

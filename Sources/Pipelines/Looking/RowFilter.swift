@@ -1,4 +1,5 @@
 internal import Connecting
+public import Definitions
 internal import Records
 internal import Scripting
 

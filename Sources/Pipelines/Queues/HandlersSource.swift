@@ -1,4 +1,5 @@
 internal import Connecting
+internal import Definitions
 internal import Journal
 internal import Queueing
 internal import Records

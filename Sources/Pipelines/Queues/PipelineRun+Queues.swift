@@ -1,4 +1,5 @@
 internal import Connecting
+internal import Definitions
 public import Queueing
 internal import Scripting
 

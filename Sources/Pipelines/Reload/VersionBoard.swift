@@ -1,3 +1,4 @@
+internal import Definitions
 internal import Scripting
 internal import Synchronization
 internal import Threads

@@ -1,4 +1,5 @@
 internal import Connecting
+internal import Definitions
 internal import Glibc
 internal import Records
 internal import Scripting

@@ -1,4 +1,5 @@
 internal import Connecting
+internal import Definitions
 internal import Records
 
 /// Replaces values in the text of a YAML file and leaves everything else as it is.

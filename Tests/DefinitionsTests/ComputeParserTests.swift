@@ -2,7 +2,7 @@ import TestKit
 import Testing
 import Windowing
 
-@testable import Pipelines
+@testable import Definitions
 
 /// Texts that nobody would write.
 @Suite struct ComputeParserTests {

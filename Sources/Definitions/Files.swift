@@ -1,19 +1,21 @@
 internal import Glibc
 
 /// A path of `pipeline.yaml`: relative ones start at the folder.
-func resolve(_ path: String, in folder: String) -> String {
+package func resolve(_ path: String, in folder: String) -> String {
     path.hasPrefix("/") ? path : folder + "/" + path
 }
 
-func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+/// True when there is something at a path.
+package func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-func isFolder(_ path: String) -> Bool {
+/// True when there is a folder at a path.
+package func isFolder(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// All bytes of a file, or about the first `most`; nil when it cannot be read.
-func readFile(_ path: String, most: Int = .max) -> [UInt8]? {
+package func readFile(_ path: String, most: Int = .max) -> [UInt8]? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -31,7 +33,7 @@ func readFile(_ path: String, most: Int = .max) -> [UInt8]? {
 }
 
 /// The names in a folder, sorted; empty when it cannot be read.
-func names(in folder: String) -> [String] {
+package func names(in folder: String) -> [String] {
     guard let directory = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(directory) }
     var names: [String] = []

@@ -86,7 +86,7 @@ enum RetryReader {
 
 extension QueueDefinition {
     /// What happens where the function in Lua fails, in words.
-    var retryFallback: String {
+    package var retryFallback: String {
         "\(settings.retry.base) ms, doubled each time, \(settings.retry.cap) ms at most"
     }
 }

@@ -1,14 +1,22 @@
 internal import Connecting
 internal import Records
-internal import Scripting
+package import Scripting
 
 /// Reads a lookup table from CSV or JSON lines.
-struct LookupFile {
-    let definition: LookupDefinition
-    let folder: String
+package struct LookupFile {
+    /// The table as `pipeline.yaml` declares it.
+    package let definition: LookupDefinition
+    /// The folder that its path is relative to.
+    package let folder: String
+
+    /// The file of a table in a pipeline folder.
+    package init(definition: LookupDefinition, folder: String) {
+        self.definition = definition
+        self.folder = folder
+    }
 
     /// The table, or why there is none.
-    func read() throws(PipelineError) -> Lookup {
+    package func read() throws(PipelineError) -> Lookup {
         let path = resolve(definition.path, in: folder)
         guard let bytes = readFile(path) else {
             throw PipelineError(
@@ -93,7 +101,7 @@ struct LookupFile {
 
 extension LookupFile {
     /// The names of its columns or fields; nil when they cannot be told.
-    var columns: [String]? {
+    package var columns: [String]? {
         let path = resolve(definition.path, in: folder)
         if definition.path.hasSuffix(".csv") {
             // The header alone: tables may be large, and a reload is waited for.

@@ -78,7 +78,7 @@ func firstBrokenPlace(in bytes: [UInt8], file: String) -> Location {
 }
 
 /// Letters, digits, `_` and the other bytes given, not beginning with a digit or one of those.
-func isName(_ text: String, others: Set<UInt8> = [0x2D]) -> Bool {
+package func isName(_ text: String, others: Set<UInt8> = [0x2D]) -> Bool {
     func isLetter(_ byte: UInt8) -> Bool {
         (0x61...0x7A).contains(byte | 0x20) || byte == 0x5F
     }
@@ -179,7 +179,7 @@ struct DefinitionReader {
             var source = SourceDefinition(
                 name: name, location: entry.location,
                 open: { (_: RunContext) throws(ConnectorError) -> any Source in
-                    throw PipelineRun.queueNeedsStore
+                    throw ConnectorError.queueNeedsStore
                 })
             source.queue = queue
             definition.sources.append(source)

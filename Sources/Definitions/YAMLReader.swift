@@ -1,20 +1,22 @@
-internal import Connecting
+package import Connecting
 internal import Yams
 
 /// Reads YAML text into settings that know their places; reports everything that is not plain.
-struct YAMLReader {
+package struct YAMLReader {
     let file: String
-    private(set) var findings: [Diagnostic] = []
+    /// What is wrong with the text.
+    package private(set) var findings: [Diagnostic] = []
     private var text: MarkedText
     private var isBroken = false
 
-    init(file: String) {
+    /// Reads a file of this name, for findings about it.
+    package init(file: String) {
         self.file = file
         text = MarkedText("")
     }
 
     /// The settings of one document, or nil when it cannot be read at all.
-    mutating func read(_ source: String) -> Setting? {
+    package mutating func read(_ source: String) -> Setting? {
         text = MarkedText(source)
         // Every round tells one repeated key apart; a file of nothing else is not worth more.
         for _ in 0..<100 {

@@ -34,6 +34,9 @@ public struct ReloadDefinition: Sendable, Hashable {
     public var probationRecords = 1000
     /// The share of them that may fail, 0 to 1.
     public var probationErrorRate = 0.05
+
+    /// The usual settings.
+    package init() {}
 }
 
 /// Settings of the engine that are checked in full, and kept for the parts that come to use them.

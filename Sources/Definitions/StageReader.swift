@@ -186,7 +186,7 @@ extension DefinitionReader {
             var sink = SinkDefinition(
                 name: name, from: from, fromLocation: reader.location(of: "from"),
                 open: { (_: RunContext) throws(ConnectorError) -> any Sink in
-                    throw PipelineRun.queueNeedsStore
+                    throw ConnectorError.queueNeedsStore
                 })
             sink.queue = queue
             definition.sinks.append(sink)

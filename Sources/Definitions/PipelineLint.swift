@@ -21,7 +21,7 @@ public func lintPipeline(
 }
 
 /// Checks the rules, lookups, outputs and tests of a plan.
-struct PipelineLint {
+package struct PipelineLint {
     let plan: Plan
     private var definition: Definition { plan.definition }
     private var findings: [Diagnostic] = []
@@ -40,7 +40,7 @@ struct PipelineLint {
     }
 
     /// Errors in the rule files alone: lookups and tests are not read.
-    static func ruleErrors(of plan: Plan) -> [Diagnostic] {
+    package static func ruleErrors(of plan: Plan) -> [Diagnostic] {
         var lint = PipelineLint(plan)
         for lookup in plan.definition.lookups {
             let file = LookupFile(definition: lookup, folder: plan.definition.folder)
@@ -172,11 +172,10 @@ struct PipelineLint {
     // MARK: Tests
 
     private mutating func checkTests() {
-        let files = RuleTests.files(in: definition.folder)
-        let tests = RuleTests(plan, files: files)
+        let files = RuleTestFiles.all(in: definition.folder)
         var tested: Set<String> = []
         for file in files {
-            let (read, problems) = tests.read(file)
+            let (read, problems) = RuleTestFiles.read(file, for: plan)
             findings += problems.map { problem in
                 var coded = problem
                 coded.code = "TW0301"

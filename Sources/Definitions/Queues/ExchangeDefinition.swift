@@ -46,26 +46,14 @@ public struct ExchangeDefinition: Sendable {
 }
 
 extension Definition {
-    /// The queues as a store is told; policies in Lua ask `scripts`.
-    public func queueSettings(_ scripts: QueueScripts) -> [QueueSettings] {
-        queues.map { queue in
-            var settings = queue.settings
-            if let file = queue.retryScript?.path {
-                settings.retry.shape = .function(
-                    scripts.retry(file, fallback: queue.retryFallback))
-            }
-            return settings
-        }
-    }
-
     /// True when queues ask functions in Lua.
     public var hasQueueScripts: Bool { !queueFunctions.isEmpty }
 
     /// The functions that queues ask.
-    var queueFunctions: [QueueScripts.Name] {
-        var names: [QueueScripts.Name] = []
+    package var queueFunctions: [QueueFunction] {
+        var names: [QueueFunction] = []
         func add(_ file: String, _ function: ScriptFunction) {
-            let name = QueueScripts.Name(file: file, text: nil, function: function)
+            let name = QueueFunction(file: file, text: nil, function: function)
             if !names.contains(name) { names.append(name) }
         }
         for queue in queues { if let script = queue.retryScript { add(script.path, .retry) } }
@@ -81,36 +69,6 @@ extension Definition {
             + exchanges.flatMap(\.routes).compactMap { route in
                 if case .script(let file) = route.condition { file } else { nil }
             }
-    }
-
-    /// The exchanges over the queues of a store. Throws when a queue is not there.
-    public func exchanges(
-        _ scripts: QueueScripts, queue: (String) throws(QueueError) -> QueueHandle
-    ) throws(QueueError) -> [Exchange] {
-        var found: [Exchange] = []
-        for definition in exchanges {
-            var router = Router()
-            for route in definition.routes {
-                let rule: Router.Rule =
-                    switch route.condition {
-                    case .everything: .everything
-                    case .topic(let pattern): .topic(pattern)
-                    case .headers(let rules, isAny: true): .anyHeader(rules)
-                    case .headers(let rules, isAny: false): .allHeaders(rules)
-                    case .script(let file): .content(scripts.match(file.path))
-                    }
-                for name in route.queues { router.add(rule, to: try queue(name)) }
-            }
-            router.alternate = try definition.alternate.map(queue)
-            let field = definition.topicField
-            found.append(
-                Exchange(definition.name, router) { message in
-                    field.flatMap { name in
-                        (try? Record(json: message.payload))?[name]?.text
-                    }
-                })
-        }
-        return found
     }
 }
 

@@ -1,9 +1,9 @@
-internal import Scripting
+package import Scripting
 internal import Windowing
 
 extension TimeDefinition {
     /// The same as the VM wants it.
-    var ruleTime: RuleTime {
+    package var ruleTime: RuleTime {
         var zone: [(from: Int64, offset: Int64)] = []
         if self.zone != .utc {
             let transitions = self.zone.transitions()

@@ -1,7 +1,7 @@
 import Connecting
 import Connectors
 import Glibc
-import Pipelines
+import Definitions
 import TestKit
 import Testing
 
@@ -32,29 +32,5 @@ import Testing
         let golden = Golden(#filePath, "error-screen.txt")
         if getenv("RECORD") != nil { golden.write(screen + "\n") }
         #expect(screen + "\n" == golden.text, "RECORD=1 accepts the new screen")
-    }
-}
-
-/// A file in the folder `Golden` beside a test file.
-struct Golden {
-    let path: String
-
-    init(_ file: String, _ name: String) {
-        let folder = file.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        path = (folder + ["Golden", Substring(name)]).joined(separator: "/")
-    }
-
-    var text: String {
-        guard let file = fopen(path, "r") else { return "" }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        let count = fread(&bytes, 1, bytes.count, file)
-        return String(decoding: bytes[..<count], as: UTF8.self)
-    }
-
-    func write(_ text: String) {
-        guard let file = fopen(path, "w") else { return }
-        defer { fclose(file) }
-        fputs(text, file)
     }
 }

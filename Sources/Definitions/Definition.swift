@@ -77,6 +77,12 @@ public struct Commit: Sendable {
     public var records = 5000
     /// At the latest after this many nanoseconds.
     public var everyNanoseconds: Int64 = 200_000_000
+
+    /// Creates one from its parts.
+    package init(records: Int = 5000, everyNanoseconds: Int64 = 200_000_000) {
+        self.records = records
+        self.everyNanoseconds = everyNanoseconds
+    }
 }
 
 /// Where records come from.
@@ -113,6 +119,17 @@ public struct LookupDefinition: Sendable {
     public var refreshNanoseconds: Int64
     /// Its place in the file.
     public var location: Location
+
+    /// Creates one from its parts.
+    package init(
+        name: String, path: String, key: String, refreshNanoseconds: Int64, location: Location
+    ) {
+        self.name = name
+        self.path = path
+        self.key = key
+        self.refreshNanoseconds = refreshNanoseconds
+        self.location = location
+    }
 }
 
 /// Where records of a stage or sink come from.

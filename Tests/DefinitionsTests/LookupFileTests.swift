@@ -4,7 +4,7 @@ import Scripting
 import TestKit
 import Testing
 
-@testable import Pipelines
+@testable import Definitions
 
 @Suite struct LookupFileTests {
     private func read(_ name: String, _ text: String) throws(PipelineError) -> Int {

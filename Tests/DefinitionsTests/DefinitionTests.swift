@@ -1,6 +1,6 @@
 import Connecting
 import Connectors
-import Pipelines
+import Definitions
 import TestKit
 import Testing
 

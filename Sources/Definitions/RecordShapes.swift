@@ -1,15 +1,16 @@
 internal import Records
-internal import Scripting
+package import Scripting
 internal import Windowing
 
 /// Which fields records are known to have where they come into a rule.
-struct RecordShapes {
+package struct RecordShapes {
     /// What the rule of each stage gets, after the stage's own schema.
-    private(set) var ruleInputs: [RecordShape] = []
+    package private(set) var ruleInputs: [RecordShape] = []
     private var outputs: [RecordShape] = []
     private let plan: Plan
 
-    init(_ plan: Plan) {
+    /// Derives them stage by stage.
+    package init(_ plan: Plan) {
         self.plan = plan
         for stage in plan.definition.stages { add(stage) }
     }

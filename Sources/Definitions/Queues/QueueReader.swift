@@ -25,6 +25,12 @@ public struct HandlerDefinition: Sendable {
     public var location: Location
 }
 
+extension ConnectorError {
+    /// A queue as source or sink where nothing is kept.
+    package static let queueNeedsStore = ConnectorError(
+        "error: a queue needs a store; leave out `--fresh` and `durability: memory`")
+}
+
 /// Reads `queues`, `store` and `handlers`.
 extension DefinitionReader {
     mutating func readQueues(_ root: inout SettingReader) {
