@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Records
-internal import Stages
 
 /// Turns CSV rows (RFC 4180) into JSON objects: the first row names the fields, and every field is
 /// a string unless types are inferred.

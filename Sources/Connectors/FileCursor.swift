@@ -1,7 +1,7 @@
+internal import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// Where reading stands in one file: what was read but not yet delivered, and its place.
 final class FileCursor {

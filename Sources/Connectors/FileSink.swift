@@ -1,5 +1,5 @@
+public import Connecting
 internal import Glibc
-public import Stages
 
 /// Rows into a file. With `--once` they go to a file beside it that takes its name at the end, so
 /// nobody ever reads half a result. In a run that keeps positions the file is cut back to its last

@@ -1,6 +1,6 @@
+public import Connecting
 internal import Glibc
 internal import Records
-public import Stages
 
 /// Records from files, one after the other, or from several that are followed as they grow.
 final class FileSource: Source {

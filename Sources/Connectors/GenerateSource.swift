@@ -1,7 +1,8 @@
+public import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
-public import Stages
+internal import Threads
 
 /// Records made by a Lua script: `generate: {script, rate, count, seed}`.
 ///
@@ -118,12 +119,6 @@ final class GenerateSource: Source {
         if wait > 0 { usleep(UInt32(wait * 1e6)) }
         return 0
     }
-}
-
-private func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 extension SourceKind {

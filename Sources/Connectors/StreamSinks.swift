@@ -1,6 +1,6 @@
+public import Connecting
 internal import Glibc
 internal import Records
-public import Stages
 
 /// Rows to standard output.
 final class StdoutSink: Sink {

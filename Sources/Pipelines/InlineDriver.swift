@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// One thread does it all: reads a batch, runs it slice by slice and writes its rows.
 ///

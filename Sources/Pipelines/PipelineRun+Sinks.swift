@@ -1,4 +1,5 @@
-internal import Stages
+internal import Connecting
+internal import Definitions
 
 /// How a run opens its sinks.
 extension PipelineRun {
@@ -27,8 +28,7 @@ extension PipelineRun {
         return SinkBox(sinks)
     }
 
-    static let queueNeedsStore = ConnectorError(
-        "error: a queue needs a store; leave out `--fresh` and `durability: memory`")
+    static let queueNeedsStore = ConnectorError.queueNeedsStore
 
     private static let outboxNeedsStore = ConnectorError(
         "error: an outbox needs a store; leave out `--fresh` and `durability: memory`")

@@ -1,8 +1,10 @@
+internal import Connecting
+public import Definitions
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// How a pipeline is run.
 public struct RunOptions: Sendable {
@@ -324,10 +326,4 @@ public final class PipelineRun: Sendable {
         fail(failure)
         throw failure
     }
-}
-
-func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Batches on their way between the threads of a run with several lanes.
 ///

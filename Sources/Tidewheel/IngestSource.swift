@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Pipelines
 internal import Records
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Records that a program hands in, waiting for the reader's thread.
 final class IngestQueue: Sendable {

@@ -1,8 +1,10 @@
+public import Connecting
 internal import Connectors
+public import Definitions
 public import Pipelines
 public import Records
 public import Scripting
-public import Stages
+internal import Threads
 
 /// A pipeline folder, loaded and ready to be started inside a Swift program.
 ///

@@ -1,6 +1,6 @@
+import Connecting
 import Foundation
 import Records
-import Stages
 import TestKit
 import Testing
 

@@ -1,6 +1,8 @@
-import Stages
+import Connecting
+import Definitions
 import TestKit
 import Testing
+import Threads
 
 @testable import Pipelines
 

@@ -1,6 +1,8 @@
+import Connecting
+import Definitions
 import Records
-import Stages
 import TestKit
+import Threads
 
 @testable import Pipelines
 

@@ -1,5 +1,7 @@
+public import Definitions
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// What became of dead letters that were run again.
 public struct ReplayResult: Sendable, Hashable {

@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Queueing
 internal import Scripting
-internal import Stages
 
 /// What one commit will hold: everything that has changed since the last one, taken between two
 /// batches.

@@ -1,6 +1,8 @@
+internal import Connecting
+internal import Definitions
 internal import Queueing
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// The thread that makes commits last: first the rows of the sinks, then the frame that counts
 /// them. While it waits for the disk, records go on, and all that comes is in the next commit.

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// How far event time had come before a batch, as its VM has to know it; all times are in
 /// milliseconds since 1970, `Int64.min` where there is none yet.

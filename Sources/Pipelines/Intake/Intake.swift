@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Where records enter: sources and dead letters that are run again, event time where it has to be
 /// known before records part, pacing of commits, and back-pressure. Used by one thread.

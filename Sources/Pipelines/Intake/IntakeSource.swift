@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Records
-internal import Stages
 
 /// A source as the intake reads it: a connector, a queue, or nothing but handlers.
 protocol IntakeSource: AnyObject {

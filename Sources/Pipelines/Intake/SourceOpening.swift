@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Queueing
 internal import Records
-internal import Stages
 
 extension PipelineRun {
     /// Opens all sources where an earlier run has left them; a pipeline of nothing but handlers has
@@ -37,7 +38,7 @@ extension PipelineRun {
         guard let queue = source.queue else {
             return ConnectorSource(try source.open(context), name: source.name)
         }
-        guard let store else { throw Self.queueNeedsStore }
+        guard let store else { throw ConnectorError.queueNeedsStore }
         return try QueueSource(queue, store.queues, context)
     }
 

@@ -1,5 +1,6 @@
+internal import Connecting
 internal import Records
-internal import Stages
+internal import Threads
 
 /// The sources of a pipeline, read in turn; knows which of them time waits for.
 ///

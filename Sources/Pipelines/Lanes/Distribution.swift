@@ -1,6 +1,8 @@
+internal import Connecting
+internal import Definitions
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// How the lanes of a run share its records.
 enum Distribution: Sendable {

@@ -1,6 +1,7 @@
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The VM of one thread that runs rules, kept up to date: versions of the rules, lookup tables, and
 /// those who look at the pipeline. Belongs to the thread that has loaded it.

@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// A record as a source gave it, to be looked at once more.
 struct FoundRecord {

@@ -1,7 +1,9 @@
+internal import Connecting
+public import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// What of a stage somebody wants to look at.
 public enum TapPoint: Sendable, Hashable {

@@ -1,5 +1,7 @@
-internal import Stages
+internal import Connecting
+internal import Definitions
 internal import Synchronization
+internal import Threads
 
 /// Rows of one sink on their way from kept commits to the other side, which cannot take them back.
 ///

@@ -1,5 +1,7 @@
-internal import Stages
+internal import Connecting
+internal import Definitions
 internal import Synchronization
+internal import Threads
 
 /// All outboxes of a run. Any thread.
 final class Outboxes: Sendable {

@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
 
 /// Where rows leave, in the order in which their records were read: windows, sinks, and what goes

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// A sink as the outlet writes to it: a connector, an outbox, a queue, an exchange, dead letters on
 /// their way into the store, or a tap. Used by the outlet's thread.

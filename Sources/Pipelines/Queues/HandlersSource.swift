@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Journal
 internal import Queueing
 internal import Records
-internal import Stages
+internal import Threads
 
 /// What a pipeline of nothing but handlers reads: no records. With `--once` it ends when there is
 /// nothing left in the queues that have handlers.

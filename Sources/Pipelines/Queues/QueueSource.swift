@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Journal
 internal import Queueing
 internal import Records
-internal import Stages
+internal import Threads
 
 /// Messages of a queue as records. They are leased to this process, and acknowledged in the commit
 /// that holds what became of them.

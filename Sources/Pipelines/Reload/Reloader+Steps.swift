@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// What a version has to pass before any worker sees it.
 extension Reloader {
@@ -153,7 +155,7 @@ extension Plan {
 extension RuleSet {
     /// Findings with the lines that they are about, on one screen.
     func render(_ findings: [Diagnostic]) -> String {
-        Stages.render(findings) { file, line in
+        Connecting.render(findings) { file, line in
             guard let bytes = bytes(of: file) else { return nil }
             let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
             guard lines.indices.contains(line - 1) else { return nil }

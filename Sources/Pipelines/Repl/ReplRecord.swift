@@ -1,6 +1,6 @@
+public import Connecting
 internal import Records
 internal import Scripting
-public import Stages
 
 /// One record that a session works on.
 public struct ReplRecord: Sendable {
