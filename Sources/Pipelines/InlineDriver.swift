@@ -16,6 +16,7 @@ struct InlineDriver {
     private let outlet: Outlet
     private let batch = Batch()
     private var part: LanePart
+    private var results: [WindowResults]
     /// The batch that is not done yet.
     private var current: Work?
     private var isFlushed = true
@@ -49,6 +50,8 @@ struct InlineDriver {
         self.lane = lane
         self.outlet = outlet
         part = LanePart(sinks: run.makeSinkBuffers(), rows: run.makeRowBuffers())
+        let places = run.plan.aggregateStages.count
+        results = places > 0 ? [WindowResults(stages: places)] : []
     }
 
     private var isStopped: Bool { run.stopRequested.load(ordering: .relaxed) }
@@ -58,7 +61,7 @@ struct InlineDriver {
         try commit(waits: true)
         defer { run.refuseReplays() }
         while !isStopped {
-            lane.machine.prepare(step: run.versions.step)
+            lane.prepare(step: run.versions.step)
             batch.removeAll()
             let event: Intake.Event
             do {
@@ -91,15 +94,14 @@ struct InlineDriver {
     private mutating func take(_ given: Work) throws {
         var work = given
         repeat {
-            lane.machine.prepare(step: run.versions.step)
+            lane.prepare(step: run.versions.step)
             work.step = run.versions.step
             work.slice.bound(
                 records: intake.recordsUntilCommit,
                 deadline: monotonicNanoseconds() + SlicePacer.target)
             try lane.run(&work, clock: intake.reading(for: work), into: &part)
             intake.note(records: part.counts.records, newest: part.newest, of: work)
-            try outlet.take([part], of: work, watermark: intake.reading(for: work)?.watermark)
-            part.removeAll()
+            try pass(work)
             isFlushed = false
             current = work
             if intake.isCommitDue(after: work, isWhole: work.slice.isDone) {
@@ -108,6 +110,21 @@ struct InlineDriver {
             // Dead letters that are run again are done as a whole.
         } while !work.slice.isDone && (!isStopped || work.replay != nil)
         if work.slice.isDone { current = nil }
+    }
+
+    /// Rows of a slice go into windows, and what comes out to the sinks.
+    private mutating func pass(_ work: Work) throws {
+        let now = intake.reading(for: work)?.watermark ?? Int64.min
+        let watermark = now == .min ? nil : now
+        if !results.isEmpty {
+            if work.isClosing {
+                lane.task.finish([part.rows], into: &results[0])
+            } else {
+                try lane.task.take([part.rows], watermark: watermark, into: &results[0])
+            }
+        }
+        try outlet.take([part], results, of: work, watermark: watermark)
+        part.removeAll()
     }
 
     /// Nothing came: what was written becomes visible and is committed, unless the disk is busy.
@@ -122,16 +139,19 @@ struct InlineDriver {
         guard let committer = run.committer, !run.isBroken, !run.options.onlyLooks else { return }
         var draft = CommitDraft()
         intake.addEntries(before: current?.slice.next, to: &draft)
-        lane.machine.addChanges(to: &draft)
+        lane.addEntries(to: &draft)
         try outlet.addEntries(to: &draft)
         if waits { committer.submitAndWait(draft) } else { committer.submit(draft) }
     }
 
     /// The input has ended, so no window can get more.
     private mutating func close() throws {
+        batch.removeAll()
+        var work = Work(batch: batch)
+        work.step = run.versions.step
+        work.isClosing = true
         try lane.close(into: &part)
-        try outlet.close([part])
-        part.removeAll()
+        try pass(work)
     }
 }
 

@@ -62,8 +62,10 @@ public final class PipelineRun: Sendable {
     let distribution: Distribution
     /// How much is read at once.
     let slices: SliceSizes
+    /// What windows hold.
+    let windowSizes: WindowSizes
     /// Batches between the threads of several lanes; nil when there is one.
-    private let traffic: Traffic?
+    private let exchange: LaneExchange?
     let startup = Channel<Startup>(capacity: 64)
     let shared = Locked(Shared())
     let stopRequested = Atomic<Bool>(false)
@@ -109,7 +111,8 @@ public final class PipelineRun: Sendable {
         startedAt = monotonicNanoseconds()
         (laneCount, distribution) = plan.distribution(lanes: options.workers)
         slices = SliceSizes(lanes: laneCount)
-        traffic = laneCount > 1 ? Traffic(lanes: laneCount) : nil
+        windowSizes = WindowSizes(tasks: laneCount)
+        exchange = laneCount > 1 ? LaneExchange(plan, lanes: laneCount, distribution) : nil
         scripts = QueueScripts(plan)
         opening = StoreOpening.begin(
             plan, options, scripts,
@@ -157,6 +160,9 @@ public final class PipelineRun: Sendable {
         summary.name = plan.definition.name
         summary.counts = end.1
         summary.windows = end.3
+        let held = windowSizes.total
+        summary.windows.keys += held.keys
+        summary.windows.bytes += held.bytes
         summary.read = end.1.read
         summary.delivered = zip(plan.definition.sinks, end.2).map { ($0.name, $1) }
         summary.seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
@@ -199,7 +205,7 @@ public final class PipelineRun: Sendable {
         stopRequested.store(true, ordering: .relaxed)
         committer?.close()
         outboxes.giveUp()
-        traffic?.close()
+        exchange?.close()
     }
 
     /// The source has failed: what it gave before is still delivered, then the run ends.
@@ -256,9 +262,9 @@ public final class PipelineRun: Sendable {
         }
         let handOver = Channel<SinkBox>(capacity: 1)
         defer { handOver.close() }
-        if let traffic {
+        if let exchange {
             for index in 0..<laneCount {
-                spawn { LaneThread(run: $0, traffic: traffic, index: index).main() }
+                spawn { LaneThread(run: $0, exchange: exchange, index: index).main() }
             }
         } else {
             spawn { InlineDriver.main($0, context, opened: handOver) }
@@ -274,9 +280,9 @@ public final class PipelineRun: Sendable {
         noteRun()
         try startSchedules()
         let sinks = try openSinks(context)
-        if let traffic {
-            traffic.fill(self)
-            spawn { IntakeThread.main($0, context, traffic) }
+        if let exchange {
+            exchange.fill(self)
+            spawn { IntakeThread.main($0, context, exchange) }
         } else {
             handOver.send(sinks)
         }
@@ -287,8 +293,8 @@ public final class PipelineRun: Sendable {
             throw error
         }
         outboxes.start(self)
-        if let traffic {
-            spawn { OutletThread(run: $0, traffic: traffic, sinks: sinks).main() }
+        if let exchange {
+            spawn { OutletThread(run: $0, exchange: exchange, sinks: sinks).main() }
             try awaitStartup(1)
         }
         try startHandlers()

@@ -5,95 +5,10 @@ internal import Scripting
 internal import Synchronization
 internal import Threads
 
-/// Batches on their way between the threads of a run with several lanes.
-///
-/// They go round: the intake takes an empty one from the pool, lanes run it, the outlet writes its
-/// rows in the order of reading and gives it back. The pool is small, so whoever is slow makes the
-/// others wait, and memory does not grow.
-final class Traffic: Sendable {
-    /// What a lane has made of a batch.
-    struct Finished: Sendable {
-        var work: Work
-        var part: LanePart
-        /// What a lane gave when there were no more batches.
-        var isClosing = false
-    }
-
-    let batches: Channel<Batch>
-    let parts: Channel<LanePart>
-    let finished: Channel<Finished>
-    private let work: [Channel<Work>]
-    private let lanesLeft: Atomic<Int>
-    /// The step of the rules' versions that every batch has from here on, or a later one.
-    let sentStep = Atomic<Int>(0)
-    /// The sources have no more records, which a stop does not mean.
-    let hasEnded = Atomic<Bool>(false)
-
-    init(lanes: Int) {
-        let inFlight = lanes * 2 + 2
-        batches = Channel(capacity: inFlight)
-        parts = Channel(capacity: inFlight * lanes)
-        finished = Channel(capacity: inFlight * lanes)
-        work = (0..<lanes).map { _ in Channel(capacity: inFlight) }
-        lanesLeft = Atomic(lanes)
-    }
-
-    /// Fills the pools, once it is known how lanes share their work.
-    func fill(_ run: PipelineRun) {
-        let inFlight = run.laneCount * 2 + 2
-        for _ in 0..<inFlight { batches.send(Batch()) }
-        let isShared = run.distribution == .byPartition
-        for _ in 0..<(isShared ? inFlight * run.laneCount : inFlight) {
-            let part = LanePart(sinks: run.makeSinkBuffers(), rows: run.makeRowBuffers())
-            if isShared { for sink in part.sinks { sink.keepMarks() } }
-            parts.send(part)
-        }
-    }
-
-    /// Sends work to the one lane that takes it next, or to all of them.
-    func send(_ item: Work, _ distribution: Distribution) {
-        sentStep.store(item.step, ordering: .releasing)
-        for channel in distribution == .byPartition ? work : [work[0]] { channel.send(item) }
-    }
-
-    /// The next batch of a lane; nil when there are no more. A lane that others leave without one
-    /// takes new versions all the same.
-    func next(for lane: Lane, _ run: PipelineRun, index: Int) -> Work? {
-        // Without state any lane may take any batch, so none waits while there is work.
-        let channel = work[run.distribution == .byPartition ? index : 0]
-        guard run.ring != nil else { return channel.receive() }
-        while true {
-            let sent = sentStep.load(ordering: .acquiring)
-            if let item = channel.receive(milliseconds: run.patience) { return item }
-            if channel.isFinished { return nil }
-            // What was sent before that step is taken by now, so nothing older can come.
-            lane.machine.adopt(sent)
-        }
-    }
-
-    /// The intake sends nothing more.
-    func endWork() { for channel in work { channel.close() } }
-
-    /// A lane is done; the last one tells the outlet that nothing more will come.
-    func endLane() {
-        if lanesLeft.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
-            finished.close()
-        }
-    }
-
-    /// Stops everybody who waits.
-    func close() {
-        endWork()
-        batches.close()
-        parts.close()
-        finished.close()
-    }
-}
-
 /// The thread of a lane.
 struct LaneThread {
     let run: PipelineRun
-    let traffic: Traffic
+    let exchange: LaneExchange
     let index: Int
 
     func main() {
@@ -102,11 +17,12 @@ struct LaneThread {
             let lane = try Lane.start(run, index: index)
             run.startup.send(.ready)
             isReady = true
-            while let work = traffic.next(for: lane, run, index: index) {
-                guard var part = traffic.parts.receive() else { break }
-                try take(work, lane, &part)
+            while let task = next(lane) {
+                switch task {
+                case .records(let work): try take(work, lane)
+                case .windows(let batch): try take(batch, lane)
+                }
             }
-            try close(lane)
             lane.report()
         } catch {
             if isReady {
@@ -115,56 +31,72 @@ struct LaneThread {
                 run.startup.send(.failed(PipelineError(starting: error)))
             }
         }
-        traffic.endLane()
     }
 
-    private func take(_ given: Work, _ lane: Lane, _ part: inout LanePart) throws(RuleError) {
+    /// What to do next; nil at the end. A lane that has nothing to do takes new versions all the
+    /// same.
+    private func next(_ lane: Lane) -> LaneExchange.Task? {
+        guard run.ring != nil else { return exchange.next(lane: index, milliseconds: nil) }
+        while true {
+            // What was sent before that step is taken by now, so nothing older can come.
+            let sent = exchange.sentStep
+            if let task = exchange.next(lane: index, milliseconds: run.patience) { return task }
+            if exchange.isFinished(lane: index) { return nil }
+            lane.machine.adopt(sent)
+        }
+    }
+
+    private func take(_ given: Work, _ lane: Lane) throws(RuleError) {
+        guard var part = exchange.parts.receive() else { return }
         var work = given
-        lane.machine.prepare(step: work.step)
+        lane.prepare(step: work.step)
         let began = monotonicNanoseconds()
         try lane.run(&work, clock: work.clock, into: &part)
+        if work.isClosing { try lane.close(into: &part) }
         if work.mark != nil { lane.machine.addChanges(to: &part.changes) }
         run.slices.note(
             bytes: work.batch.bytes.count, records: work.slice.recordCount,
             nanoseconds: monotonicNanoseconds() - began, step: work.step)
-        traffic.finished.send(Traffic.Finished(work: work, part: part))
+        exchange.complete(part, of: work, lane: index)
     }
 
-    /// The input has ended: timers of rules fire, and their rows follow all others.
-    private func close(_ lane: Lane) throws(RuleError) {
-        let isOver = traffic.hasEnded.load(ordering: .acquiring) || run.options.drain
-        guard isOver, lane.machine.vm.usesState, var part = traffic.parts.receive() else { return }
-        try lane.close(into: &part)
-        lane.machine.addChanges(to: &part.changes)
-        traffic.finished.send(
-            Traffic.Finished(work: Work(batch: Batch()), part: part, isClosing: true))
+    private func take(_ batch: LaneExchange.Settled, _ lane: Lane) throws(RuleError) {
+        guard var results = exchange.results.receive() else { return }
+        let rows = batch.parts.map(\.rows)
+        if batch.work.isClosing {
+            lane.task.finish(rows, into: &results)
+        } else {
+            try lane.task.take(rows, watermark: batch.watermark, into: &results)
+        }
+        var changes = CommitDraft()
+        if batch.work.mark != nil { lane.task.addEntries(to: &changes) }
+        exchange.complete(results, changes, of: batch)
     }
 }
 
 /// The thread of the intake: batch after batch, now and then one with which a commit ends.
 struct IntakeThread {
     private let run: PipelineRun
-    private let traffic: Traffic
+    private let exchange: LaneExchange
     private let intake: Intake
     private var step = 0
     /// What the lanes have heard of those who look.
     private var looking = 0
 
-    static func main(_ run: PipelineRun, _ context: RunContext, _ traffic: Traffic) {
+    static func main(_ run: PipelineRun, _ context: RunContext, _ exchange: LaneExchange) {
         do throws(PipelineError) {
             let intake = try Intake(run, try run.openSources(context))
             run.startup.send(.ready)
-            var thread = IntakeThread(run: run, traffic: traffic, intake: intake)
+            var thread = IntakeThread(run: run, exchange: exchange, intake: intake)
             thread.process()
         } catch {
             run.startup.send(.failed(error))
         }
-        traffic.endWork()
     }
 
-    private init(run: PipelineRun, traffic: Traffic, intake: Intake) {
+    private init(run: PipelineRun, exchange: LaneExchange, intake: Intake) {
         self.run = run
-        self.traffic = traffic
+        self.exchange = exchange
         self.intake = intake
     }
 
@@ -172,7 +104,7 @@ struct IntakeThread {
         // Where files that are appended to begin must be known before the first row.
         if run.committer != nil { sendMark() }
         defer { run.refuseReplays() }
-        while !run.stopRequested.load(ordering: .relaxed), let batch = traffic.batches.receive() {
+        while !run.stopRequested.load(ordering: .relaxed), let batch = exchange.batches.receive() {
             batch.removeAll()
             let event: Intake.Event
             do {
@@ -180,29 +112,33 @@ struct IntakeThread {
                     into: batch, milliseconds: intake.pending == 0 ? run.patience : 0)
             } catch {
                 run.failWhenDrained(PipelineError(exitCode: 1, error.description))
-                traffic.batches.send(batch)
+                exchange.batches.send(batch)
                 break
             }
             if case .work(let work) = event {
                 take(work)
                 continue
             }
-            traffic.batches.send(batch)
+            exchange.batches.send(batch)
             switch event {
             case .work: break
             case .nothing: if wantsMark { sendMark() }
             case .revoked(let partitions):
                 sendMarkAndWait()
                 intake.released(partitions)
-            case .end:
-                traffic.hasEnded.store(true, ordering: .releasing)
-                return finish()
+            case .end: return sendLast(hasEnded: true)
             }
         }
-        finish()
+        sendLast(hasEnded: false)
     }
 
-    private mutating func finish() { if run.committer != nil { sendMark() } }
+    /// Nothing comes behind it; a commit ends with it.
+    private mutating func sendLast(hasEnded: Bool) {
+        guard var work = makeMark() else { return }
+        work.isLast = true
+        work.isClosing = hasEnded || run.options.drain
+        send(work)
+    }
 
     /// True when the lanes and the outlet have to hear something although there are no records.
     private var wantsMark: Bool {
@@ -217,13 +153,22 @@ struct IntakeThread {
         send(work)
     }
 
-    /// An empty batch with which a commit ends.
-    private mutating func sendMark(whenTaken: (@Sendable () -> Void)? = nil) {
-        guard let batch = traffic.batches.receive() else { return }
+    /// An empty batch with which a commit ends; nil when the run has failed.
+    private mutating func makeMark() -> Work? {
+        guard let batch = exchange.batches.receive() else { return nil }
         batch.removeAll()
         var work = intake.makeMark(batch)
         if run.committer != nil { work.mark = mark() }
-        if let whenTaken { work.mark = (work.mark ?? CommitDraft()).calling(whenTaken) }
+        return work
+    }
+
+    private mutating func sendMark(whenKept: (@Sendable () -> Void)? = nil) {
+        guard var work = makeMark() else { return }
+        if let whenKept {
+            var draft = work.mark ?? CommitDraft()
+            draft.whenKept.append(whenKept)
+            work.mark = draft
+        }
         send(work)
     }
 
@@ -243,16 +188,7 @@ struct IntakeThread {
     private mutating func send(_ work: Work) {
         step = work.step
         looking = run.looking.number
-        traffic.send(work, run.distribution)
-    }
-}
-
-extension CommitDraft {
-    /// The same, with something to be done once it is kept.
-    fileprivate func calling(_ body: @escaping @Sendable () -> Void) -> CommitDraft {
-        var draft = self
-        draft.whenKept.append(body)
-        return draft
+        exchange.send(work)
     }
 }
 
@@ -264,10 +200,10 @@ extension Batch {
     }
 }
 
-/// The thread of the outlet: puts batches back into the order of reading.
+/// The thread of the outlet.
 struct OutletThread {
     let run: PipelineRun
-    let traffic: Traffic
+    let exchange: LaneExchange
     let sinks: SinkBox
 
     func main() {
@@ -288,65 +224,33 @@ struct OutletThread {
     }
 
     private func process(_ outlet: Outlet) throws {
-        let closing = try takeAll(outlet)
-        if traffic.hasEnded.load(ordering: .acquiring) || run.options.drain {
-            try outlet.close(closing.map(\.part))
+        while let item = try next(outlet) {
+            let work = item.batch.work
+            try outlet.take(
+                item.batch.parts, item.results, of: work, watermark: item.batch.watermark)
+            if var draft = work.mark {
+                draft.add(item.changes)
+                try outlet.addEntries(to: &draft)
+                commit(draft, waits: work.sequence == 0 || work.isLast)
+            }
+            exchange.recycle(item)
         }
-        guard let committer = run.committer, !run.isBroken else { return }
-        var draft = CommitDraft()
-        for item in closing { draft.rules += item.part.changes.rules }
-        try outlet.addEntries(to: &draft)
-        committer.submitAndWait(draft)
     }
 
-    /// Takes all batches in order; returns what closing lanes have given.
-    private func takeAll(_ outlet: Outlet) throws -> [Traffic.Finished] {
-        var next: UInt64 = 0
-        var waiting: [UInt64: [Traffic.Finished]] = [:]
-        let expected = run.distribution == .byPartition ? run.laneCount : 1
-        var closing: [Traffic.Finished] = []
-        while let item = try nextItem(outlet) {
-            if item.isClosing {
-                closing.append(item)
-                continue
-            }
-            waiting[item.work.sequence, default: []].append(item)
-            while let items = waiting[next], items.count == expected {
-                waiting[next] = nil
-                try take(items, outlet, isFirst: next == 0)
-                next += 1
-            }
+    /// Where files that are appended to begin must be known before the first row, and the last
+    /// commit be kept before sinks are finished.
+    private func commit(_ draft: CommitDraft, waits: Bool) {
+        guard let committer = run.committer, !run.isBroken else {
+            for tell in draft.whenKept { tell() }
+            return
         }
-        return closing
-    }
-
-    private func take(
-        _ items: [Traffic.Finished], _ outlet: Outlet, isFirst: Bool
-    ) throws {
-        let work = items[0].work
-        try outlet.take(items.map(\.part), of: work, watermark: work.scan?.endWatermark)
-        if var draft = work.mark {
-            draft.rules += items.flatMap(\.part.changes.rules)
-            try outlet.addEntries(to: &draft)
-            if let committer = run.committer {
-                // Where files that are appended to begin must be known before the first row.
-                if isFirst { committer.submitAndWait(draft) } else { committer.submit(draft) }
-            } else {
-                for tell in draft.whenKept { tell() }
-            }
-        }
-        for item in items {
-            var part = item.part
-            part.removeAll()
-            traffic.parts.send(part)
-        }
-        traffic.batches.send(work.batch)
+        if waits { committer.submitAndWait(draft) } else { committer.submit(draft) }
     }
 
     /// When nothing more is at hand, what was written becomes visible before we wait.
-    private func nextItem(_ outlet: Outlet) throws(ConnectorError) -> Traffic.Finished? {
-        if let item = traffic.finished.tryReceive() { return item }
+    private func next(_ outlet: Outlet) throws(ConnectorError) -> LaneExchange.Finished? {
+        if let item = exchange.finished.tryReceive() { return item }
         try outlet.flush()
-        return traffic.finished.receive()
+        return exchange.finished.receive()
     }
 }

@@ -18,10 +18,16 @@ struct Work: Sendable {
     var step = 0
     /// A commit ends with this batch: what the intake has added to it.
     var mark: CommitDraft?
+    /// No more batches come behind it, which holds no records; every lane gets it.
+    var isLast = false
+    /// The input has ended: timers fire and windows close.
+    var isClosing = false
     /// The dead letters that are run again in this batch.
     var replay: ReplayPart?
     /// The batch holds no records: it carries the mark, or lets the others know of a new version.
     var isEmpty: Bool { batch.isEmpty }
+    /// All of the batch was run; lanes that share it always run all of it.
+    var isDone: Bool { slice.isDone || scan != nil }
 }
 
 /// Some of the dead letters that somebody wants to be run again.

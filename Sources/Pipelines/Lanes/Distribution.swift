@@ -43,12 +43,12 @@ extension PipelineRun {
         guard plan.definition.hasAggregates else { return nil }
         // Windows that lead to nothing but sinks need no VM of their own.
         if let front, !plan.definition.hasStagesBehindWindows {
-            return Tail(self, front, front: front)
+            return Tail(self, front, isShared: true)
         }
         let machine = try RuleMachine(
             self, index: laneCount, stages: stageNames(behindWindows: true),
             part: (index: 0, count: 1))
-        return Tail(self, machine, front: front)
+        return Tail(self, machine, isShared: false)
     }
 }
 

@@ -29,8 +29,11 @@ struct LanePart: Sendable {
 /// A thread's share of a pipeline: one VM, and the partitions whose records it runs.
 final class Lane {
     let machine: RuleMachine
+    let task: PartitionTask
     private let run: PipelineRun
     private let index: Int
+    /// Which VM the windows of the task know.
+    private var generation = 0
 
     private init(_ run: PipelineRun, index: Int) throws(RuleError) {
         self.run = run
@@ -39,6 +42,7 @@ final class Lane {
         machine = try RuleMachine(
             run, index: index, stages: run.stageNames(behindWindows: false),
             part: (index: index, count: run.laneCount))
+        task = PartitionTask(run, index: index, machine.vm)
     }
 
     /// Loads the rules on the calling thread, which runs the lane from then on. Throws also why the
@@ -52,6 +56,14 @@ final class Lane {
         }
         run.versions.wanted.layouts = StateLayout.all(of: lane.machine.vm, in: run.plan)
         return lane
+    }
+
+    /// Brings rules, lookups and lookers up to date; between two slices only.
+    func prepare(step: Int) {
+        machine.prepare(step: step)
+        guard machine.generation != generation else { return }
+        generation = machine.generation
+        task.rebind(machine.vm)
     }
 
     /// Runs a slice of a batch, from where it stands as far as its bounds allow.
@@ -78,6 +90,12 @@ final class Lane {
         guard machine.vm.usesState else { return }
         try machine.vm.advance(to: Int64.max, into: part.sinks, rows: part.rows)
         part.counts = machine.count()
+    }
+
+    /// Adds what has changed in the state of rules and in windows to a commit.
+    func addEntries(to draft: inout CommitDraft) {
+        machine.addChanges(to: &draft)
+        task.addEntries(to: &draft)
     }
 
     /// Adds everything that the lane has counted to the run.

@@ -5,7 +5,7 @@ internal import Windowing
 final class WindowHook: AggregateHook {
     let aggregates: LuaAggregates
     /// The stage that owns the windows; set once, before the first record.
-    weak var stage: AggregationStage?
+    weak var stage: StageWindows?
     /// Rows added since somebody asked.
     var committed = 0
     private var prepared: [Int] = []

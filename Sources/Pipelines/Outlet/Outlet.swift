@@ -14,8 +14,6 @@ final class Outlet {
     private let tail: Tail?
     /// The lane's machine, when lane and outlet share a thread.
     private let front: RuleMachine?
-    /// Nil when the intake knows how far time has come.
-    private var clock: EventClock?
     private let merged = MergedOutput()
     private lazy var refusals = RefusalDesk(run, tail: tail, front: front)
     /// Dead letters that were run again, whose senders wait for the next commit.
@@ -26,51 +24,36 @@ final class Outlet {
         self.sinks = sinks
         self.tail = tail
         self.front = front
-        clock = run.distribution == .anyLane ? run.makeClock() : nil
     }
 
     // MARK: Rows
 
-    /// Takes what lanes have made of a slice, and empties it.
+    /// Takes what lanes have made of a slice.
     ///
-    /// - Parameter watermark: how far time is behind it; nil when that follows from the parts.
-    func take(_ parts: [LanePart], of work: Work, watermark: Int64?) throws {
+    /// - Parameter results: what the windows of each lane have given; none without windows.
+    /// - Parameter watermark: how far time is behind the slice; nil without event time.
+    func take(
+        _ parts: [LanePart], _ results: [WindowResults], of work: Work, watermark: Int64?
+    ) throws {
         try write(parts)
-        tail?.prepare(step: work.step)
-        if clock != nil { settleTime(of: parts, work) }
         if let tail {
-            let now = clock?.watermark ?? watermark ?? Int64.min
-            try write(tail.take(parts.map(\.rows), watermark: now == .min ? nil : now))
+            tail.prepare(step: work.step)
+            let (rows, taken) = byStage(results)
+            try write(
+                work.isClosing
+                    ? tail.finish(rows, taken: taken)
+                    : tail.take(rows, taken: taken, watermark: watermark))
         }
-        if let replay = work.replay {
-            let counts = parts.reduce(into: SliceCounts()) { $0 += $1.counts }
-            replay.job.note(counts)
-            if replay.isLast, work.slice.isDone || work.scan != nil { answers.append(replay.job) }
-        }
+        guard let replay = work.replay else { return }
+        replay.job.note(parts.reduce(into: SliceCounts()) { $0 += $1.counts })
+        if replay.isLast, work.isDone { answers.append(replay.job) }
     }
 
-    /// Rows of lanes that did not know how far time had come hear it now.
-    private func settleTime(of parts: [LanePart], _ work: Work) {
-        let source = work.batch.sourceIndex
-        guard let reading = clock?.reading(of: source, waitingFor: work.others) else { return }
-        for part in parts {
-            for rows in part.rows {
-                rows.settleTime(
-                    watermark: reading.watermark,
-                    newest: clock?.mark(of: reading.newest) ?? Int64.min,
-                    floor: reading.floor.flatMap { clock?.mark(of: $0) })
-            }
-        }
-        let newest = parts.compactMap(\.newest).max()
-        clock?.advance(source, to: newest, waitingFor: work.others)
-    }
-
-    /// The input has ended: takes what the timers of all lanes have given, and closes all windows.
-    func close(_ parts: [LanePart]) throws {
-        try write(parts)
-        guard let tail else { return }
-        if !parts.isEmpty { try write(tail.take(parts.map(\.rows), watermark: nil)) }
-        try write(tail.finish())
+    private func byStage(_ results: [WindowResults]) -> (rows: [[WindowRows]], taken: [Int]) {
+        let places = results.first?.rows.indices ?? 0..<0
+        return (
+            places.map { place in results.map { $0.rows[place] } }, results.first?.taken ?? []
+        )
     }
 
     private func write(_ parts: [LanePart]) throws(ConnectorError) {
@@ -140,7 +123,6 @@ final class Outlet {
 
     /// A commit begins: adds how far windows, rules behind them and sinks are.
     func addEntries(to draft: inout CommitDraft) throws(ConnectorError) {
-        clock?.addEntries(to: &draft)
         try addSinks(to: &draft)
         tail?.addEntries(to: &draft)
         for job in answers { draft.whenKept.append { job.answer.send(job.result) } }

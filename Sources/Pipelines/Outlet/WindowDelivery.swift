@@ -3,92 +3,51 @@ internal import Records
 internal import Scripting
 internal import Windowing
 
-/// The windows of one aggregate stage, and where their rows go.
-final class AggregationStage {
+/// Where the rows of one aggregate stage go: straight to sinks, or on through the rules behind it.
+final class WindowDelivery {
     let index: Int
     let name: String
-    let windows: WindowOperator
-    var output = WindowOutput()
-    /// Rows are added while their record is still a transaction, because Lua may let it fail.
-    let isPrepared: Bool
-    /// Its records are the rows of another aggregate stage.
-    let isFedByWindows: Bool
     private var mainSinks: [Int]?
     private var lateSinks: [Int]?
-    private var isMainConnected: Bool
-    private var isLateConnected: Bool
+    private var isMainConnected = true
+    private var isLateConnected = true
     private let batch = Batch()
-    private var position: UInt64 = 0
-    private var hook: WindowHook?
+    /// How many rows and letters of the stage have had a name.
+    private var position: UInt64
 
-    init(
-        _ index: Int, _ name: String, _ aggregate: AggregateStage, _ plan: Plan,
-        front: borrowing RuleVM, behind: borrowing RuleVM
-    ) {
+    /// - Parameter position: how many have had a name in earlier runs.
+    init(_ index: Int, _ plan: Plan, position: UInt64, _ vm: borrowing RuleVM) {
         self.index = index
-        self.name = name
-        isPrepared = !aggregate.userFiles.isEmpty
-        isFedByWindows = plan.definition.isBehindWindows(index)
-        isMainConnected = behind.isConnected(stage: index, output: nil)
-        isLateConnected = behind.isConnected(stage: index, output: "late")
-        mainSinks = plan.definition.onlySinks(of: .stage(index, output: nil))
-        lateSinks = plan.definition.onlySinks(of: .stage(index, output: "late"))
-        hook = front.windowHook(of: index)
-        windows = WindowOperator(aggregate.definition, users: hook?.aggregates)
+        self.position = position
+        name = plan.definition.stages[index].name
         batch.source = name
         batch.file = name
-        hook?.stage = self
+        rebind(vm, plan.definition, isTapped: false)
     }
 
-    /// Goes on with what an earlier run has committed, and notes changes from here on.
-    func restore(_ state: PipelineState) {
-        windows.tracksChanges = true
-        position = state.times.positions[name] ?? 0
-        state.forEachWindow(of: name) { key, value in windows.restore(key: key, value: value) }
-    }
-
-    /// Other VMs run its aggregates in Lua and what stands behind it from here on.
-    func rebind(
-        front: borrowing RuleVM, behind: borrowing RuleVM, _ definition: Definition, isTapped: Bool
-    ) {
+    /// Another VM runs what stands behind it from here on, or somebody has begun or ended to look.
+    func rebind(_ vm: borrowing RuleVM, _ definition: Definition, isTapped: Bool) {
         // With somebody looking, rows go where the VM has connected them.
         let main = Origin.stage(index, output: nil)
         let late = Origin.stage(index, output: "late")
         mainSinks = isTapped ? nil : definition.onlySinks(of: main)
         lateSinks = isTapped ? nil : definition.onlySinks(of: late)
-        isMainConnected = behind.isConnected(stage: index, output: nil)
-        isLateConnected = behind.isConnected(stage: index, output: "late")
-        guard let old = hook, let next = front.windowHook(of: index), next !== old else { return }
-        next.stage = self
-        next.committed = old.committed
-        hook = next
-        windows.replaceUsers(next.aggregates)
+        isMainConnected = vm.isConnected(stage: index, output: nil)
+        isLateConnected = vm.isConnected(stage: index, output: "late")
     }
 
-    /// Adds what has changed since the last call.
-    func addChanges(to draft: inout CommitDraft) {
-        var bytes: [UInt8] = []
-        StoreEntry.add(Array(name.utf8), [], to: &bytes)
-        let before = bytes.count
-        windows.takeChanges { key, value in StoreEntry.add(key, value, to: &bytes) }
-        if bytes.count > before { draft.windows.append(bytes) }
-        if position > 0 {
-            var times = draft.times ?? CommittedTimes()
-            times.positions[name] = position
-            draft.times = times
-        }
-    }
-
-    /// How many rows were added by their records since the last call.
-    func takePreparedCount() -> Int {
-        guard let hook else { return 0 }
-        defer { hook.committed = 0 }
-        return hook.committed
+    /// Adds how many rows have had a name.
+    func addEntries(to draft: inout CommitDraft) {
+        guard position > 0 else { return }
+        var times = draft.times ?? CommittedTimes()
+        times.positions[name] = position
+        draft.times = times
     }
 
     /// Lets everything in `output` go on, and empties it.
     func deliver(
-        vm: inout RuleVM, outputs: [OutputBuffer], injected: [RowBuffer]
+        _ output: inout WindowOutput, vm: inout RuleVM, outputs: [OutputBuffer],
+        injected: [RowBuffer]
     ) throws(RuleError) {
         for failure in output.failures {
             position += 1
@@ -111,12 +70,15 @@ final class AggregationStage {
                     watermarks: output.rowWatermarks, into: outputs, rows: injected)
             }
         }
-        if output.lateCount > 0, isLateConnected { try deliverLate(&vm, outputs, injected) }
+        if output.lateCount > 0, isLateConnected {
+            try deliverLate(&output, &vm, outputs, injected)
+        }
         output.removeAll()
     }
 
     private func deliverLate(
-        _ vm: inout RuleVM, _ outputs: [OutputBuffer], _ injected: [RowBuffer]
+        _ output: inout WindowOutput, _ vm: inout RuleVM, _ outputs: [OutputBuffer],
+        _ injected: [RowBuffer]
     ) throws(RuleError) {
         if let lateSinks {
             for sink in lateSinks { outputs[sink].append(output.late, rows: output.lateCount) }
