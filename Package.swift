@@ -49,22 +49,29 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
         .target(
-            name: "Pipelines",
+            name: "Engine",
             dependencies: [
                 "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting",
                 "Threads", "Windowing",
             ]),
         .target(
+            name: "Trials",
+            dependencies: [
+                "Connecting", "Definitions", "Engine", "Queueing", "Records", "Scripting",
+                "Threads", "Windowing",
+            ]),
+        .target(
             name: "Tidewheel",
             dependencies: [
-                "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
-                "Records", "Scripting", "Threads",
+                "Connecting", "Connectors", "Definitions", "Engine", "Journal", "Queueing",
+                "Records", "Scripting", "Threads", "Trials",
             ]),
         .executableTarget(
             name: "CommandLine",
             dependencies: [
                 "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
-                "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+                "Engine", "Journal", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+                "Trials",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             // Loading the runtime as a part of the program halves the start and saves 6 MB.
@@ -100,10 +107,16 @@ let package = Package(
             ],
             exclude: ["Golden"]),
         .testTarget(
-            name: "PipelinesTests",
+            name: "EngineTests",
             dependencies: [
-                "Connecting", "Connectors", "Definitions", "Pipelines", "Queueing", "Records",
+                "Connecting", "Connectors", "Definitions", "Engine", "Queueing", "Records",
                 "Scripting", "TestKit", "Threads", "Windowing",
+            ]),
+        .testTarget(
+            name: "TrialsTests",
+            dependencies: [
+                "Connecting", "Connectors", "Definitions", "Engine", "Records", "Scripting",
+                "TestKit", "Trials",
             ],
             exclude: ["Golden"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),

@@ -1,7 +1,7 @@
 import Control
+internal import Engine
 import Glibc
 import Journal
-import Pipelines
 import Queueing
 import Records
 internal import Threads

@@ -1,6 +1,6 @@
 import Control
+internal import Engine
 import Journal
-import Pipelines
 import Queueing
 internal import Threads
 

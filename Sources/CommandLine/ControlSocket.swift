@@ -1,7 +1,7 @@
 import Control
 internal import Definitions
+internal import Engine
 import Journal
-import Pipelines
 import Queueing
 import Records
 

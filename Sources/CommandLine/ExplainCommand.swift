@@ -3,8 +3,9 @@ internal import Connecting
 import Connectors
 import Control
 internal import Definitions
-import Pipelines
+internal import Engine
 import Records
+internal import Trials
 
 /// `tidewheel explain`: what became of a record.
 struct ExplainCommand: ParsableCommand {

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Control
 internal import Definitions
-import Pipelines
+internal import Engine
 import Records
+internal import Trials
 
 /// `tidewheel dlq`: the records that failed.
 struct LetterCommand: ParsableCommand {
@@ -130,6 +131,7 @@ struct DeadLetterVerb {
                     + "store with --data")
         }
         var run = RunOptions()
+        run.trial = FolderTrial()
         run.data = options.data
         run.onlyReplays = true
         run.onlyLooks = onlyLooks

@@ -1,7 +1,8 @@
 import Control
 internal import Definitions
-import Pipelines
+internal import Engine
 import Records
+internal import Trials
 
 /// What a running pipeline shows to those who look, each on the thread that serves them.
 struct LookingVerbs {

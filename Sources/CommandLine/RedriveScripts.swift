@@ -1,6 +1,6 @@
 import Control
 internal import Definitions
-import Pipelines
+internal import Engine
 
 extension QueueScripts {
     /// Makes the scripts of a redrive.

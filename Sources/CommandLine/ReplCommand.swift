@@ -1,9 +1,10 @@
 import ArgumentParser
 internal import Connecting
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
 import Records
+internal import Trials
 
 /// `tidewheel repl`: try records against rules.
 struct ReplCommand: ParsableCommand {

@@ -2,11 +2,12 @@ internal import Connecting
 import Connectors
 import Control
 internal import Definitions
+internal import Engine
 import Glibc
 import Journal
-import Pipelines
 import Queueing
 import Records
+internal import Trials
 
 /// Gets the records that a session asks for; nothing is ever written.
 struct ReplInputs {

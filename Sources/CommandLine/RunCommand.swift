@@ -3,10 +3,11 @@ internal import Connecting
 import Control
 import Connectors
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
 import Scripting
 import Synchronization
+internal import Trials
 
 /// `tidewheel run`: runs a pipeline folder.
 struct RunCommand: ParsableCommand {
@@ -43,6 +44,7 @@ struct RunCommand: ParsableCommand {
         let plan = try loadPlan(folder)
         var options = RunOptions()
         options.once = once
+        options.trial = FolderTrial()
         options.drain = drain
         options.workers = workers
         options.inputs = input

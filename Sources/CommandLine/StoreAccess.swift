@@ -3,9 +3,9 @@ internal import Connecting
 import Connectors
 import Control
 internal import Definitions
+internal import Engine
 import Glibc
 import Journal
-import Pipelines
 import Queueing
 import Records
 

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Control
+internal import Engine
 import Glibc
 import Journal
-import Pipelines
 import Queueing
 import Records
 

@@ -2,9 +2,10 @@ import ArgumentParser
 internal import Connecting
 import Connectors
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
 import Scripting
+internal import Trials
 
 /// `tidewheel test`: runs the tests of the rules.
 struct TestCommand: ParsableCommand {

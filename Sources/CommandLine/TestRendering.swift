@@ -1,6 +1,7 @@
 internal import Connecting
-import Pipelines
+internal import Engine
 import Records
+internal import Trials
 
 /// The results of tests for a person: only what failed, then one line that sums it up.
 struct TestRendering {

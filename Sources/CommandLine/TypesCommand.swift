@@ -1,8 +1,8 @@
 import ArgumentParser
 internal import Connecting
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
 
 /// `tidewheel types`: what an editor needs to complete and check rules.
 struct TypesCommand: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Control
-import Pipelines
+internal import Engine
 
 /// `tidewheel versions`: what became of the rule sets of a pipeline.
 struct VersionsCommand: ParsableCommand {

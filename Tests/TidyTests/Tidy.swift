@@ -103,17 +103,22 @@ enum Tidy {
         "Connectors": ["CCompression", "Connecting", "Records", "Scripting", "Threads"],
         "Control": ["Connecting", "Journal", "Queueing", "Records"],
         "Definitions": ["Connecting", "Queueing", "Records", "Scripting", "Windowing"],
-        "Pipelines": [
+        "Engine": [
             "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting", "Threads",
             "Windowing",
         ],
+        "Trials": [
+            "Connecting", "Definitions", "Engine", "Queueing", "Records", "Scripting", "Threads",
+            "Windowing",
+        ],
         "Tidewheel": [
-            "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
-            "Records", "Scripting", "Threads",
+            "Connecting", "Connectors", "Definitions", "Engine", "Journal", "Queueing", "Records",
+            "Scripting", "Threads", "Trials",
         ],
         "CommandLine": [
             "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
-            "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+            "Engine", "Journal", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+            "Trials",
         ],
         "Journal": ["CChecksum"], "Queueing": ["Journal"], "TestKit": ["Journal"],
     ]
