@@ -41,7 +41,6 @@ let package = Package(
         .target(
             name: "Connectors",
             dependencies: ["CCompression", "Connecting", "Records", "Scripting", "Threads"]),
-        .target(name: "Control", dependencies: ["Connecting", "Journal", "Queueing", "Records"]),
         .target(
             name: "Definitions",
             dependencies: [
@@ -61,6 +60,12 @@ let package = Package(
                 "Threads", "Windowing",
             ]),
         .target(
+            name: "Operating",
+            dependencies: [
+                "CSQLite", "Connecting", "Definitions", "Engine", "Journal", "Queueing", "Records",
+                "Threads", "Trials",
+            ]),
+        .target(
             name: "Tidewheel",
             dependencies: [
                 "Connecting", "Connectors", "Definitions", "Engine", "Journal", "Queueing",
@@ -69,9 +74,8 @@ let package = Package(
         .executableTarget(
             name: "CommandLine",
             dependencies: [
-                "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
-                "Engine", "Journal", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
-                "Trials",
+                "CEditline", "Connecting", "Connectors", "Definitions", "Engine", "Journal",
+                "Operating", "Queueing", "Records", "Scripting", "Threads", "Tidewheel", "Trials",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             // Loading the runtime as a part of the program halves the start and saves 6 MB.
@@ -98,9 +102,6 @@ let package = Package(
             name: "ConnectorsTests",
             dependencies: ["Connecting", "Connectors", "Records", "TestKit"]),
         .testTarget(
-            name: "ControlTests",
-            dependencies: ["Control", "Journal", "Queueing", "Records", "TestKit"]),
-        .testTarget(
             name: "DefinitionsTests",
             dependencies: [
                 "Connecting", "Connectors", "Definitions", "Scripting", "TestKit", "Windowing",
@@ -119,6 +120,9 @@ let package = Package(
                 "TestKit", "Trials",
             ],
             exclude: ["Golden"]),
+        .testTarget(
+            name: "OperatingTests",
+            dependencies: ["Journal", "Operating", "Queueing", "Records", "TestKit"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),
         .testTarget(name: "CommandLineTests", dependencies: ["TestKit"]),
         .testTarget(name: "TestKitTests", dependencies: ["TestKit"]),

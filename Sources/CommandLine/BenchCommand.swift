@@ -5,6 +5,7 @@ internal import Definitions
 internal import Engine
 import Glibc
 import Journal
+internal import Operating
 import Queueing
 internal import Trials
 

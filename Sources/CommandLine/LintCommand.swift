@@ -3,6 +3,7 @@ internal import Connecting
 import Connectors
 internal import Definitions
 internal import Engine
+internal import Operating
 
 /// `tidewheel lint`: what is wrong with a pipeline folder, without running it.
 struct LintCommand: ParsableCommand {

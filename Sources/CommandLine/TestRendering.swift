@@ -1,5 +1,6 @@
 internal import Connecting
 internal import Engine
+internal import Operating
 import Records
 internal import Trials
 

@@ -3,6 +3,7 @@ internal import Connecting
 internal import Definitions
 internal import Engine
 import Glibc
+internal import Operating
 
 /// `tidewheel types`: what an editor needs to complete and check rules.
 struct TypesCommand: ParsableCommand {

@@ -1,49 +1,8 @@
-import ArgumentParser
-import Control
 internal import Engine
-import Glibc
-import Journal
-import Queueing
-import Records
-
-extension StoreCommand {
-    struct Catalogue: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Bring the SQLite file of dead letters, runs, versions and audit up to date.",
-            discussion: """
-                DATA/catalogue.sqlite is there to be read with SQL. A pipeline that runs for more \
-                than a few seconds keeps it up to date by itself (`store: {catalogue: 5s}`). It \
-                follows from the store, so it may be deleted at any time.
-                """)
-        @Flag(help: "Write it anew instead of adding what is new.")
-        var rebuild = false
-        @OptionGroup var options: StoreOptions
-
-        func run() throws {
-            let runner = VerbRunner(options)
-            try runner.run(
-                "store.catalogue", flag("rebuild", rebuild),
-                orHere: { (output) throws(ControlFailure) in
-                    // A wrong path must not leave a new store there.
-                    guard (try? SystemDisk().exists(options.data + "/FORMAT")) == true else {
-                        throw ControlFailure(
-                            1,
-                            "\(options.data): there is no store here; name its folder with --data")
-                    }
-                    var history = VersionHistory()
-                    let store = try runner.open(try runner.declaredQueues()) { kind, bytes in
-                        history.take(kind: kind, bytes)
-                    }
-                    let source = CatalogueSource(store)
-                    let catalogue = StoreCatalogue(options.data, source, history.rows)
-                    output.line(try catalogue.update(rebuild: rebuild).answer)
-                    do throws(QueueError) { try store.close() } catch {
-                        throw ControlFailure(error)
-                    }
-                })
-        }
-    }
-}
+internal import Glibc
+internal import Journal
+internal import Queueing
+package import Records
 
 /// The reading room of a store: tables that follow from the journal, for whoever likes SQL.
 struct StoreCatalogue {
@@ -255,4 +214,23 @@ struct StoreCatalogue {
     }
 
     private func text(_ value: String?) -> Value { value.map { .string($0) } ?? .null }
+}
+
+extension StoreAccess {
+    /// Brings the catalogue up to date; the answer counts rows.
+    package func updateCatalogue(rebuild: Bool) throws(ControlFailure) -> Record {
+        // A wrong path must not leave a new store there.
+        guard (try? SystemDisk().exists(data + "/FORMAT")) == true else {
+            throw ControlFailure(
+                1, "\(data): there is no store here; name its folder with --data")
+        }
+        var history = VersionHistory()
+        let store = try open(try declaredQueues()) { kind, bytes in
+            history.take(kind: kind, bytes)
+        }
+        let catalogue = StoreCatalogue(data, CatalogueSource(store), history.rows)
+        let answer = try catalogue.update(rebuild: rebuild).answer
+        do throws(QueueError) { try store.close() } catch { throw ControlFailure(error) }
+        return answer
+    }
 }

@@ -1,7 +1,6 @@
-import Control
 internal import Definitions
 internal import Engine
-import Records
+internal import Records
 internal import Trials
 
 /// What a running pipeline shows to those who look, each on the thread that serves them.

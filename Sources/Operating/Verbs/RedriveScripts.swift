@@ -1,4 +1,3 @@
-import Control
 internal import Definitions
 internal import Engine
 

@@ -1,8 +1,8 @@
-import Glibc
-import Journal
+internal import Glibc
+internal import Journal
 
 /// All bytes of a file, or nil when it cannot be read.
-func readWholeFile(_ path: String) -> [UInt8]? {
+package func readWholeFile(_ path: String) -> [UInt8]? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -19,12 +19,12 @@ func readWholeFile(_ path: String) -> [UInt8]? {
 }
 
 /// The names in a folder; empty when it cannot be read.
-func fileNames(in folder: String) -> [String] {
+package func fileNames(in folder: String) -> [String] {
     (try? SystemDisk().names(in: folder)) ?? []
 }
 
 /// A path that another process understands as well.
-func absolute(_ path: String) -> String {
+package func absolute(_ path: String) -> String {
     if path.hasPrefix("/") { return path }
     guard let folder = unsafe getcwd(nil, 0) else { return path }
     defer { unsafe free(folder) }

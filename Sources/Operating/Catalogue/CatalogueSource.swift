@@ -1,7 +1,6 @@
-import Control
 internal import Engine
-import Journal
-import Queueing
+internal import Journal
+internal import Queueing
 internal import Threads
 
 /// The store as the catalogue reads it: step by step, so that nobody waits long for its lock.

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Records
 internal import Synchronization
+internal import Threads
 
 /// Serves verbs to other processes over `control.sock` in the store's directory. One thread for
 /// each caller, sixteen at most; only the user who runs it can connect.
@@ -97,35 +98,5 @@ public final class ControlServer: Sendable {
             }
         }
         return nil
-    }
-}
-
-/// Waits.
-func pause(milliseconds: Int) {
-    var time = timespec(
-        tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
-    unsafe nanosleep(&time, nil)
-}
-
-/// Runs `body` on a thread that nobody waits for.
-func startThread(_ body: @escaping @Sendable () -> Void) {
-    final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
-    let status = unsafe pthread_create(
-        &thread, nil,
-        { context in
-            if let context = unsafe context {
-                unsafe Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            }
-            return nil
-        }, box)
-    if status == 0 {
-        pthread_detach(thread)
-    } else {
-        unsafe Unmanaged<Box>.fromOpaque(box).release()
     }
 }

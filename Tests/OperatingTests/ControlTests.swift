@@ -4,7 +4,7 @@ import Records
 import TestKit
 import Testing
 
-@testable import Control
+@testable import Operating
 
 @Suite struct ControlTests {
     private func served(_ body: (String) throws -> Void) throws {

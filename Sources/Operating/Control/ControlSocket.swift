@@ -1,14 +1,14 @@
-import Control
 internal import Definitions
-internal import Engine
-import Journal
-import Queueing
-import Records
+package import Engine
+internal import Journal
+internal import Queueing
+internal import Records
+internal import Threads
 
 /// What a running pipeline serves to other processes over its store's socket.
-enum ControlSocket {
+package enum ControlSocket {
     /// Begins to serve; nil when the run has no store.
-    static func serve(
+    package static func serve(
         _ run: PipelineRun, data: String?, _ keeper: CatalogueKeeper?
     ) throws -> ControlServer? {
         guard let data, let store = run.queueStore else { return nil }

@@ -1,5 +1,6 @@
 public import Queueing
 internal import Records
+internal import Threads
 
 /// What scripts say about the messages of a redrive.
 public struct RedriveScript {

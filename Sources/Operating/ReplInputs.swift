@@ -1,24 +1,31 @@
-internal import Connecting
-import Connectors
-import Control
-internal import Definitions
+package import Connecting
+package import Definitions
 internal import Engine
-import Glibc
-import Journal
-import Queueing
-import Records
-internal import Trials
+internal import Glibc
+internal import Journal
+internal import Queueing
+internal import Records
+package import Trials
 
 /// Gets the records that a session asks for; nothing is ever written.
-struct ReplInputs {
-    let folder: String
-    let data: String
+package struct ReplInputs {
+    private let folder: String
+    private let data: String
+    /// What the folder may name.
+    private let catalogue: Catalogue
 
     /// How long a tap is waited for, in milliseconds.
     private static let patience: Int64 = 5_000
 
+    /// Inputs of a pipeline folder, the store `data`, and files that `catalogue` can read.
+    package init(folder: String, data: String, catalogue: Catalogue) {
+        self.folder = folder
+        self.data = data
+        self.catalogue = catalogue
+    }
+
     /// The records of an input, or why there are none.
-    func open(_ input: ReplInput) -> Result<[ReplRecord], PipelineError> {
+    package func open(_ input: ReplInput) -> Result<[ReplRecord], PipelineError> {
         do throws(ControlFailure) {
             switch input {
             case .file(let path): return openFile(path)
@@ -109,7 +116,7 @@ struct ReplInputs {
 
     private func declaredQueues() -> [QueueSettings] {
         let definition = try? readDefinition(
-            folder: folder, environment: environment(), catalogue: .checking,
+            folder: folder, environment: environment(), catalogue: catalogue,
             needsVariables: false)
         return definition?.queues.map(\.settings) ?? []
     }
@@ -152,7 +159,7 @@ struct ReplInputs {
         let options = Setting(
             .mapping([Setting.Entry(key: "path", location: place, value: name)]), at: place)
         var findings: [Diagnostic] = []
-        let kind = Catalogue.standard.sources.first { $0.name == "file" }
+        let kind = catalogue.sources.first { $0.name == "file" }
         guard let open = kind?.configure(options, &findings) else {
             return .failure(PipelineError(exitCode: 1, findings.first?.message ?? path))
         }

@@ -1,5 +1,6 @@
 internal import Glibc
 public import Records
+internal import Threads
 
 /// Asks the process that has a store to do a verb.
 public enum ControlClient {

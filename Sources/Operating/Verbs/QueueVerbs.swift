@@ -2,6 +2,7 @@ internal import Connecting
 public import Journal
 public import Queueing
 internal import Records
+internal import Threads
 
 extension ControlFailure {
     /// A refusal of the queues: wrong names and wishes are wrong usage.

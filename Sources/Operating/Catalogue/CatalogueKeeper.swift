@@ -1,9 +1,8 @@
-import Control
-internal import Engine
-import Glibc
-import Journal
-import Queueing
-import Records
+package import Engine
+internal import Glibc
+internal import Journal
+internal import Queueing
+internal import Records
 internal import Threads
 
 /// Keeps the catalogue of a running pipeline up to date, behind its back.
@@ -11,7 +10,7 @@ internal import Threads
 /// Every few seconds a thread looks whether dead letters, runs, versions or audit have changed,
 /// which takes microseconds. If so, another one of the lowest priority writes what is new. Records
 /// and commits never wait for it, and what goes wrong is told once and tried again.
-final class CatalogueKeeper: Sendable {
+package final class CatalogueKeeper: Sendable {
     /// What is another one whenever a table may be.
     private struct Signature: Sendable, Equatable {
         struct Queue: Sendable, Equatable {
@@ -44,7 +43,7 @@ final class CatalogueKeeper: Sendable {
     private let wake = Channel<Void>(capacity: 1)
 
     /// Nil when the run has no store.
-    init?(_ run: PipelineRun, data: String?) {
+    package init?(_ run: PipelineRun, data: String?) {
         guard let data, let store = run.queueStore else { return nil }
         self.data = data
         self.store = store
@@ -54,7 +53,7 @@ final class CatalogueKeeper: Sendable {
     }
 
     /// Begins to look every so many nanoseconds.
-    func start(every nanoseconds: Int64) {
+    package func start(every nanoseconds: Int64) {
         state.withLock {
             $0.began = monotonicNanoseconds()
             $0.period = UInt64(nanoseconds)

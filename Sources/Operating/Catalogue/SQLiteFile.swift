@@ -1,7 +1,6 @@
-import CSQLite
-import Control
-import Queueing
-import Records
+internal import CSQLite
+internal import Queueing
+internal import Records
 
 /// A SQLite file. One thread.
 @safe
