@@ -7,6 +7,7 @@
 #endif
 
 #include "CScripting.h"
+#include "internal/row_marks.h"
 
 bool tw_buffer::grow(size_t additional) {
     if (failed) return false;
@@ -117,6 +118,7 @@ tw_buffer *tw_buffer_create(void) { return new tw_buffer; }
 
 void tw_buffer_destroy(tw_buffer *buffer) {
     free(buffer->bytes);
+    delete buffer->marks;
     delete buffer;
 }
 
@@ -136,6 +138,10 @@ void tw_buffer_append(tw_buffer *buffer, const void *lines, size_t length, uint6
 void tw_buffer_clear(tw_buffer *buffer, size_t keep) {
     buffer->clear();
     buffer->rows = 0;
+    if (buffer->marks) {
+        buffer->marks->marks.clear();
+        buffer->marks->names.clear();
+    }
     if (buffer->capacity <= keep) return;
     free(buffer->bytes);
     buffer->bytes = nullptr;

@@ -40,12 +40,6 @@ public struct Resumption: Sendable {
     public init() {}
 }
 
-/// A connector that can say where it stands, in names and bytes that only it understands.
-public protocol Resumable: AnyObject {
-    /// Calls with each position that has changed since the last call.
-    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void)
-}
-
 /// A kind of source, as named in `pipeline.yaml`; `check` runs at load time, `open` at start.
 public struct SourceKind: Sendable {
     /// The key in `source:`, for instance `file`.
@@ -76,13 +70,13 @@ public struct SinkKind: Sendable {
     /// True when a row that was written stays, so that rows must not be revised later. Such a sink
     /// has the option `upsert: true` for rows whose readers keep the last revision.
     public var isAppendOnly: Bool
-    /// Where the options ask for the outbox; nil when they do not. What is opened must be an
-    /// `OutboxSink` then, and only then.
+    /// Where the options ask for the outbox; nil when they do not. `.outbox` must be opened then,
+    /// and only then.
     public var outbox: @Sendable (Setting) -> Location?
     /// Reads the options, reporting every wrong one; returns what opens the sink.
     public var configure:
         @Sendable (Setting, inout [Diagnostic]) -> (
-            @Sendable (RunContext) throws(ConnectorError) -> any Sink
+            @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
         )?
 
     /// Creates a kind.
@@ -91,7 +85,7 @@ public struct SinkKind: Sendable {
         outbox: @escaping @Sendable (Setting) -> Location? = { _ in nil },
         configure:
             @escaping @Sendable (Setting, inout [Diagnostic]) -> (
-                @Sendable (RunContext) throws(ConnectorError) -> any Sink
+                @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
             )?
     ) {
         self.name = name

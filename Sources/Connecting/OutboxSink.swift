@@ -29,31 +29,37 @@ public struct RowKey: Sendable, Hashable, CustomStringConvertible {
 /// every row at least once, and exactly once if it remembers keys. With `delivery: at_most_once`
 /// the note is kept first: then rows may be missing, and none comes twice.
 ///
-/// All calls come from one thread, the outbox's, but for `giveUp`. `write`, `flush`, `syncer` and
-/// `takePositions` are not called: what they are for is done by the outbox.
-public protocol OutboxSink: Sink {
+/// Each such sink has a thread of its own, from which all calls come but `giveUp`: one that is slow
+/// or away holds up no other.
+public protocol OutboxSink: AnyObject {
     /// Delivers whole rows, each one JSON text and "\n", and returns once the other side has them
     /// all. `first` is the key of the first row; the others follow number by number.
     ///
     /// What was handed over in one call comes again in one call, with the same bytes, so `first`
     /// may name all of it. A call holds the rows of one commit: about 1 MiB, more when single
-    /// batches bring more. It may take as long as it needs, also to try again: when too much waits,
-    /// the sources are not read. A throw ends the run, and the rows come again with the next one.
+    /// batches bring more. It may take as long as it needs: when too much waits, the sources are
+    /// not read.
+    ///
+    /// - Throws: an error whose `remedy` says when the same rows are to come again, or which of
+    ///   them are refused for good, while all others count as delivered. One that stops ends the
+    ///   run, and the rows come again with the next one.
     func deliver(
         _ rows: UnsafeRawBufferPointer, count: Int, first: RowKey
     ) throws(ConnectorError)
+    /// The other side is to be opened anew, because `deliver` asked for it.
+    func reconnect() throws(ConnectorError)
+    /// Called once at the end of a run that went well, when all rows are delivered.
+    func finish() throws(ConnectorError)
+    /// Called once instead of `finish` when the run failed, or could not wait.
+    func abandon()
     /// The run ends and cannot wait any longer: a `deliver` that waits for the other side throws
     /// now. Called from any thread, and more than once; the rows stay in the store.
     func giveUp()
 }
 
 extension OutboxSink {
-    /// Refuses rows that nothing has kept.
-    public func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
-        throw ConnectorError("error: the sink takes rows from an outbox, which needs a store")
-    }
-    /// Nothing was written.
-    public func flush() throws(ConnectorError) {}
+    /// There is no connection.
+    public func reconnect() throws(ConnectorError) {}
     /// Nothing waits.
     public func giveUp() {}
 }

@@ -196,8 +196,8 @@ extension SinkKind {
         let found = reader.finish()
         diagnostics += found
         guard found.isEmpty, let path else { return nil }
-        return { (context: RunContext) throws(ConnectorError) -> any Sink in
-            try FileSink(path: path, append: append, context: context)
+        return { (context: RunContext) throws(ConnectorError) -> OpenedSink in
+            .rows(try FileSink(path: path, append: append, context: context))
         }
     }
 }

@@ -214,12 +214,12 @@ public struct SinkDefinition: Sendable {
     /// Where its settings ask for the outbox; nil when rows go to the sink at once.
     public var outbox: Location?
     /// Opens it.
-    public var open: @Sendable (RunContext) throws(ConnectorError) -> any Sink
+    public var open: @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
 
     /// Creates a sink.
     public init(
         name: String, from: Origin, fromLocation: Location, isAppendOnly: Bool = true,
-        open: @escaping @Sendable (RunContext) throws(ConnectorError) -> any Sink
+        open: @escaping @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
     ) {
         self.name = name
         self.from = from

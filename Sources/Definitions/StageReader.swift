@@ -185,7 +185,7 @@ extension DefinitionReader {
         if let entry, entry.key == "queue", let queue = queueName(entry, isSink: true) {
             var sink = SinkDefinition(
                 name: name, from: from, fromLocation: reader.location(of: "from"),
-                open: { (_: RunContext) throws(ConnectorError) -> any Sink in
+                open: { (_: RunContext) throws(ConnectorError) -> OpenedSink in
                     throw ConnectorError.queueNeedsStore
                 })
             sink.queue = queue

@@ -92,7 +92,7 @@ public struct Pipeline {
                 name: name, from: from,
                 fromLocation: Location(file: "pipeline.yaml", line: 1, column: 1),
                 isAppendOnly: false,
-                open: { (_: RunContext) throws(ConnectorError) -> any Sink in make() }))
+                open: { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(make()) }))
     }
 
     private func origin(_ text: String?) throws(PipelineError) -> Origin {

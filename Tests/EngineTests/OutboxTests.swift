@@ -61,8 +61,8 @@ import Threads
         pipeline.definition.commit.records = 3
         let place = Location(file: "pipeline.yaml", line: 1, column: 1)
         var sink = SinkDefinition(name: "s", from: .source, fromLocation: place) {
-            (_: RunContext) throws(ConnectorError) -> any Sink in
-            Receiver(journal, onDeliver, giveUp)
+            (_: RunContext) throws(ConnectorError) -> OpenedSink in
+            .outbox(Receiver(journal, onDeliver, giveUp))
         }
         sink.outbox = place
         pipeline.definition.sinks = [sink]
@@ -163,13 +163,14 @@ import Threads
         let place = Location(file: "pipeline.yaml", line: 1, column: 1)
         let received = Counter()
         var sink = SinkDefinition(name: "s", from: .source, fromLocation: place) {
-            (_: RunContext) throws(ConnectorError) -> any Sink in
-            Receiver(
-                journal,
-                { lines throws(ConnectorError) in
-                    _ = mayGoOn.receive()
-                    for _ in lines { received.add() }
-                }, {})
+            (_: RunContext) throws(ConnectorError) -> OpenedSink in
+            .outbox(
+                Receiver(
+                    journal,
+                    { lines throws(ConnectorError) in
+                        _ = mayGoOn.receive()
+                        for _ in lines { received.add() }
+                    }, {}))
         }
         sink.outbox = place
         pipeline.definition.sinks = [sink]
@@ -185,7 +186,7 @@ import Threads
             _ = pause.receive(milliseconds: 300)
         }
         let bytes = calls.value * (64 << 10)
-        #expect(bytes < Outbox.byteLimit + 8 * Outbox.commitBytes, "\(bytes)")
+        #expect(bytes < Outbox.byteLimit + 8 * Outboxes.commitBytes, "\(bytes)")
         mayGoOn.close()
         #expect(try run.wait().get().read == 400)
         #expect(received.value == 400)

@@ -18,6 +18,10 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) (void(at), void(size))
 #endif
 
+namespace tidewheel {
+struct RowMarks;
+}
+
 // A growing byte buffer; when memory (or its limit) runs out it sets `failed` and ignores the rest.
 struct tw_buffer {
     char *bytes = nullptr;
@@ -25,6 +29,7 @@ struct tw_buffer {
     size_t limit = SIZE_MAX;
     uint64_t rows = 0;
     bool failed = false;
+    tidewheel::RowMarks *marks = nullptr;  // of a sink's buffer that has to tell its records apart
 
     bool grow(size_t additional);
 

@@ -43,9 +43,7 @@ extension Reloader {
                 if index == 0 {
                     try plan.checkAggregates(vm)
                     layouts = StateLayout.all(of: vm, in: plan)
-                    if vm.usesState, run.workerCount > 1,
-                        !run.usesState.load(ordering: .relaxed)
-                    {
+                    if run.distribution == .anyLane, plan.keepsStateInFront {
                         throw RuleError(
                             "the new rules use state and the running ones do not; with several "
                                 + "workers that needs a restart")

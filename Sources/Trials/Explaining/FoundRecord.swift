@@ -128,7 +128,7 @@ struct RecordFinder {
             batch.removeAll()
             guard
                 let outcome = try? reader.read(
-                    into: batch, limit: PipelineRun.batchLimit, milliseconds: 0),
+                    into: batch, limit: ReadLimit(bytes: SlicePacer.most), milliseconds: 0),
                 case .records = outcome,
                 // A source that has no files takes none.
                 batch.file == path

@@ -19,12 +19,14 @@ final class Aggregation {
     /// Counts rows while somebody looks.
     private var meter: CallMeter?
 
-    /// Prepares the windows of a plan; `vm` runs what stands behind them.
-    init(_ plan: Plan, _ vm: borrowing RuleVM) {
+    /// Prepares the windows of a plan: aggregates in Lua run in the VM `front`, what stands behind
+    /// windows in the VM `behind`.
+    init(_ plan: Plan, front: borrowing RuleVM, behind: borrowing RuleVM) {
         var buffers: [RowBuffer] = []
         for (index, stage) in plan.definition.stages.enumerated() {
             guard case .aggregate(let aggregate) = stage.work else { continue }
-            stages.append(AggregationStage(index, stage.name, aggregate, plan, vm))
+            stages.append(
+                AggregationStage(index, stage.name, aggregate, plan, front: front, behind: behind))
             buffers.append(RowBuffer())
         }
         injected = buffers
@@ -42,14 +44,24 @@ final class Aggregation {
         for stage in stages { stage.addChanges(to: &draft) }
     }
 
-    /// Another VM runs the rules from here on.
-    func rebind(_ vm: borrowing RuleVM, _ looking: LookingThread) {
+    /// Other VMs run the rules from here on, or somebody has begun or ended to look.
+    func rebind(
+        front: borrowing RuleVM, behind: borrowing RuleVM, _ looking: LookingThread
+    ) {
         meter = looking.meter
-        for stage in stages { stage.rebind(vm, definition, isTapped: looking.isTapped) }
+        for stage in stages {
+            stage.rebind(
+                front: front, behind: behind, definition, isTapped: looking.isTapped)
+        }
     }
 
-    /// True when there is nothing to do.
-    var isEmpty: Bool { stages.isEmpty }
+    /// Makes dead letters of rows that a sink has refused; stages of windows may take them.
+    func refuse(
+        _ rows: [RefusedDelivery], sink: String, first: UInt64, vm: inout RuleVM,
+        outputs: [OutputBuffer]
+    ) {
+        vm.refuse(rows, sink: sink, first: first, into: outputs, rows: injected)
+    }
 
     /// What the windows have done, and what they hold.
     var counts: WindowCounts {

@@ -23,17 +23,17 @@ final class AggregationStage {
 
     init(
         _ index: Int, _ name: String, _ aggregate: AggregateStage, _ plan: Plan,
-        _ vm: borrowing RuleVM
+        front: borrowing RuleVM, behind: borrowing RuleVM
     ) {
         self.index = index
         self.name = name
         isPrepared = !aggregate.userFiles.isEmpty
         isFedByWindows = plan.definition.isBehindWindows(index)
-        isMainConnected = vm.isConnected(stage: index, output: nil)
-        isLateConnected = vm.isConnected(stage: index, output: "late")
+        isMainConnected = behind.isConnected(stage: index, output: nil)
+        isLateConnected = behind.isConnected(stage: index, output: "late")
         mainSinks = plan.definition.onlySinks(of: .stage(index, output: nil))
         lateSinks = plan.definition.onlySinks(of: .stage(index, output: "late"))
-        hook = vm.hook(of: index) as? WindowHook
+        hook = front.windowHook(of: index)
         windows = WindowOperator(aggregate.definition, users: hook?.aggregates)
         batch.source = name
         batch.file = name
@@ -47,16 +47,18 @@ final class AggregationStage {
         state.forEachWindow(of: name) { key, value in windows.restore(key: key, value: value) }
     }
 
-    /// Another VM runs its aggregates in Lua from here on.
-    func rebind(_ vm: borrowing RuleVM, _ definition: Definition, isTapped: Bool) {
+    /// Other VMs run its aggregates in Lua and what stands behind it from here on.
+    func rebind(
+        front: borrowing RuleVM, behind: borrowing RuleVM, _ definition: Definition, isTapped: Bool
+    ) {
         // With somebody looking, rows go where the VM has connected them.
         let main = Origin.stage(index, output: nil)
         let late = Origin.stage(index, output: "late")
         mainSinks = isTapped ? nil : definition.onlySinks(of: main)
         lateSinks = isTapped ? nil : definition.onlySinks(of: late)
-        isMainConnected = vm.isConnected(stage: index, output: nil)
-        isLateConnected = vm.isConnected(stage: index, output: "late")
-        guard let old = hook, let next = vm.hook(of: index) as? WindowHook else { return }
+        isMainConnected = behind.isConnected(stage: index, output: nil)
+        isLateConnected = behind.isConnected(stage: index, output: "late")
+        guard let old = hook, let next = front.windowHook(of: index), next !== old else { return }
         next.stage = self
         next.committed = old.committed
         hook = next

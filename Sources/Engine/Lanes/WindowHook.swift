@@ -39,6 +39,11 @@ final class WindowHook: AggregateHook {
     }
 }
 
+extension RuleVM {
+    /// What lets the aggregates in Lua of a stage take part in transactions; nil without any.
+    func windowHook(of stage: Int) -> WindowHook? { hook(of: stage) as? WindowHook }
+}
+
 /// The aggregates in Lua of one stage, called in the VM that its records run in.
 final class LuaAggregates: UserAggregates {
     private let caller: AggregateCaller
