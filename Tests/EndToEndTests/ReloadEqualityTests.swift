@@ -31,19 +31,28 @@ import Testing
     }
 
     /// A version that counts where the one before it has stopped.
-    private func write(version: Int, to folder: TemporaryFolder) {
+    private func write(version: Int, timers: Bool, to folder: TemporaryFolder) {
+        let set = timers ? "state:timer(r.user, meta.time + 3500)" : ""
         folder.write(
             """
-            function process(r)
+            function process(r, meta)
               r.version = \(version)
               r.n = state:incr("n." .. r.user)
+              \(set)
+            end
+            function on_timer(name, at)
+              emit({user = name, timer = true, at = time.format(at), version = \(version)})
             end
             """, to: "rules/shape.lua")
         folder.write(
             """
-            function process(r)
+            function process(r, meta)
               r.behind = \(version)
               r.nth = state:incr("nth." .. r.user)
+              \(set)
+            end
+            function on_timer(name, at)
+              emit({user = name, timer = true, at = time.format(at), behind = \(version)})
             end
             """, to: "rules/behind.lua")
     }
@@ -55,13 +64,13 @@ import Testing
         }
     }
 
-    private func run(workers: Int) throws -> PipelineOutcome {
+    private func run(workers: Int, timers: Bool = false) throws -> PipelineOutcome {
         let folder = folder()
-        write(version: 1, to: folder)
+        write(version: 1, timers: timers, to: folder)
         let running = try FollowedRun(folder, workers: workers, "--drain")
         for index in 0..<4 {
             if index == 1 || index == 2 {
-                write(version: index + 1, to: folder)
+                write(version: index + 1, timers: timers, to: folder)
                 let reload = try running.tool("reload")
                 #expect(reload.status == 0, "\(reload.errors)")
             }
@@ -72,8 +81,10 @@ import Testing
                 #expect(rollback.status == 0, "\(rollback.errors)")
             }
             try running.append(part(index))
-            // Rows of windows that have closed by then come with it.
-            try running.wait("part \(index)") { running.rows("shape").count >= 60 * (index + 1) }
+            try running.wait("part \(index)") {
+                let records = running.rows("shape").count { $0.contains(#""i":"#) }
+                return records == 60 * (index + 1)
+            }
         }
         return try running.stop()
     }
@@ -94,6 +105,18 @@ import Testing
             for name in ["read", "aggregated", "window_rows", "late", "state_keys", "rule_set"] {
                 #expect(several.summary[name] == one.summary[name], "\(name), \(workers) workers")
             }
+        }
+    }
+
+    @Test func `rows stand in the order of reading, and timers at the version of their time`()
+        throws
+    {
+        let one = try run(workers: 1, timers: true)
+        #expect(one["shape"].count { $0.contains(#""timer":true"#) } > 200)
+        #expect(one["behind"].count { $0.contains(#""timer":true"#) } > 20)
+        for workers in [2, 4] {
+            let several = try run(workers: workers, timers: true)
+            #expect(several.differences(from: one) == [], "\(workers) workers")
         }
     }
 }
