@@ -40,7 +40,7 @@ final class PipelineStore: @unchecked Sendable {  // `state` is the committer's 
             case .within(let milliseconds): .within(milliseconds: milliseconds)
             case .osCache: .osCache
             }
-        letterQueue = try queues.queue(Self.letters)
+        letterQueue = try queues.engineQueue(Self.letters)
         exchanges = try definition.exchanges(scripts) { (name) throws(QueueError) in
             try queues.queue(name)
         }
