@@ -9,9 +9,11 @@ struct TrialRun {
 
     var random: SeededRandom
     var trial = PoisonTrial()
-    var states: [UInt64: State] = [:]
+    /// By number; there is no message 0.
+    var states: [State]
     /// Until when those wait that came back from a death.
-    var readyAt: [UInt64: Int64] = [:]
+    var readyAt: [Int64]
+    var underWay: [UInt64] = []
     var poison: Set<UInt64> = []
     var maxDeaths = 3
     var batch: Int
@@ -26,42 +28,49 @@ struct TrialRun {
         random = SeededRandom(seed: seed)
         self.poison = poison
         self.batch = batch
-        for number in 1...UInt64(count) { states[number] = .ready }
+        states = [.done] + [State](repeating: .ready, count: count)
+        readyAt = [Int64](repeating: 0, count: count + 1)
     }
 
-    func count(_ state: State) -> Int { states.values.count { $0 == state } }
-    var underWay: [UInt64] { states.filter { $0.value == .underWay }.keys.sorted() }
-    var isFinished: Bool { count(.ready) + count(.underWay) == 0 }
+    var isFinished: Bool { underWay.isEmpty && !states.contains(.ready) }
+    var dead: Set<UInt64> { Set(states.indices.filter { states[$0] == .dead }.map(UInt64.init)) }
 
     private func isReady(_ number: UInt64) -> Bool {
-        states[number] == .ready && readyAt[number] ?? 0 <= now
+        states[Int(number)] == .ready && readyAt[Int(number)] <= now
+    }
+
+    /// Those that are no suspects, up to a batch.
+    private var others: [UInt64] {
+        var found: [UInt64] = []
+        for number in 1..<UInt64(states.count) where isReady(number) {
+            if found.count == batch { break }
+            if trial.suspects[number] == nil { found.append(number) }
+        }
+        return found
     }
 
     /// Takes what may be taken, up to a batch.
     mutating func take() {
         var chosen: [UInt64] = []
-        let others = states.keys.filter { isReady($0) && trial.suspects[$0] == nil }.sorted()
         if trial.isEmpty {
             chosen = others
         } else {
-            let leases = count(.underWay)
-            let states = states
-            let (readyAt, now) = (readyAt, now)
-            let permission = trial.permission(at: now, leases: leases) { number in
-                states[number] == .ready && readyAt[number] ?? 0 <= now
-            }
+            var asked = trial
+            let permission = asked.permission(at: now, leases: underWay.count, isReady: isReady)
+            trial = asked
             switch permission {
             case .nothing: break
             case .others: chosen = others
             case .suspects(let group):
-                if leases > 0, underWay.contains(where: { trial.suspects[$0] == nil }) {
+                if underWay.contains(where: { trial.suspects[$0] == nil }) {
                     violation = violation ?? "suspects beside others"
                 }
                 chosen = group
             }
         }
         for number in chosen.prefix(batch) {
-            states[number] = .underWay
+            states[Int(number)] = .underWay
+            underWay.append(number)
             if trial.suspects[number] != nil { trial.begin(number) }
         }
     }
@@ -70,20 +79,22 @@ struct TrialRun {
     mutating func work() {
         guard poison.isDisjoint(with: underWay) else { return die() }
         for number in underWay where Int.random(in: 0..<3, using: &random) > 0 {
-            settle(number, .done)
+            settle(number)
         }
     }
 
-    private mutating func settle(_ number: UInt64, _ state: State) {
+    private mutating func settle(_ number: UInt64) {
         if trial.suspects[number] != nil { trial.end() }
         trial.clear(number)
-        states[number] = state
+        states[Int(number)] = .done
+        underWay.removeAll { $0 == number }
         alone[number] = nil
     }
 
     mutating func die() {
         deaths += 1
         let lost = underWay
+        underWay = []
         for number in lost where trial.suspects[number] != nil { trial.end() }
         if lost.count == 1 { alone[lost[0], default: []].append(now) }
         let limit = maxDeaths
@@ -91,11 +102,11 @@ struct TrialRun {
             if finding.isPoison {
                 check(finding.number)
                 trial.clear(finding.number)
-                states[finding.number] = .dead
+                states[Int(finding.number)] = .dead
             } else {
                 trial.set(finding.number, finding.suspect)
-                states[finding.number] = .ready
-                readyAt[finding.number] = now + finding.wait
+                states[Int(finding.number)] = .ready
+                readyAt[Int(finding.number)] = now + finding.wait
             }
         }
         if lost.count > 1 {
@@ -126,7 +137,7 @@ struct TrialRun {
             take()
             work()
         }
-        if !isFinished { violation = violation ?? "\(count(.ready)) messages never came" }
+        if !isFinished { violation = violation ?? "some messages never came" }
     }
 }
 
@@ -140,7 +151,7 @@ struct TrialRun {
             run.maxDeaths = maxDeaths
             run.finish()
             #expect(run.violation == nil, "\(run.random)")
-            #expect(run.states.filter { $0.value == .dead }.map(\.key) == [poison])
+            #expect(run.dead == [poison])
             #expect(run.deaths <= 10 + maxDeaths)
         }
     }
@@ -153,7 +164,7 @@ struct TrialRun {
             var run = TrialRun(500, poison: poison, batch: batch, seed: seed)
             run.finish()
             #expect(run.violation == nil, "\(run.random)")
-            #expect(Set(run.states.filter { $0.value == .dead }.map(\.key)) == poison)
+            #expect(run.dead == poison)
             #expect(run.deaths <= 4 * (9 + 3))
         }
     }
@@ -190,8 +201,7 @@ struct TrialRun {
             run.finish()
             deaths += run.deaths
             #expect(run.violation == nil, "\(run.random)")
-            let dead = Set(run.states.filter { $0.value == .dead }.map(\.key))
-            #expect(dead == poison.filter { $0 <= UInt64(count) }, "\(run.random)")
+            #expect(run.dead == poison.filter { $0 <= UInt64(count) }, "\(run.random)")
         }
         #expect(deaths > 30_000)
     }

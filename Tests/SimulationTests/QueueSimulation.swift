@@ -261,7 +261,9 @@ struct QueueSimulation {
                 // What was under way comes back bit by bit, and all of it comes.
                 let messages = try store.receive(from: queue, max: 50, isOwned: true)
                 try store.acknowledge(messages.compactMap(\.receipt), in: queue)
-                if messages.isEmpty { time.now.add(2_000_000, ordering: .relaxed) }
+                guard messages.isEmpty else { continue }
+                if try store.status(of: queue)?.counts.size == 0 { break }
+                time.now.add(2_000_000, ordering: .relaxed)
             }
             if try store.status(of: queue)?.counts.size != 0 { return "\(name) does not drain" }
         }
