@@ -91,8 +91,8 @@ extension QueueSet {
         queues[Int(queue)].unwrittenTotals |= bits
     }
 
-    /// The log says how far a count has come. Counts go up only, so that an older entry over a newer
-    /// state does no harm.
+    /// The log says how far a count has come. Counts go up only: an older entry over a newer state
+    /// does no harm.
     mutating func apply(_ total: TotalRecord) {
         ensureQueue(total.queue)
         let queue = Int(total.queue)
@@ -100,10 +100,14 @@ extension QueueSet {
         queues[queue].totals[total.tally] = max(queues[queue].totals[total.tally], value)
     }
 
-    /// Queues that were never counted begin now, in milliseconds.
+    /// Queues that were never counted begin now, in milliseconds. One that the log does not know
+    /// was never used: all that happened to it is counted since the log counts.
     mutating func beginCounting(at now: Int64) {
+        let earliest = queues.map(\.totals.since).filter { $0 > 0 }.min() ?? now
         for queue in queues.indices where queues[queue].totals.since == 0 {
-            queues[queue].totals.since = now
+            let state = queues[queue]
+            let isUnused = !state.isRegistered && state.settings.durability != .memory
+            queues[queue].totals.since = isUnused ? earliest : now
             note(UInt16(queue), QueueTotals.Tally.since.bit)
         }
     }

@@ -110,5 +110,8 @@ import Testing
         #expect(try totals(bench).since == bench.time.microseconds / 1000)
         #expect(try totals(bench, "other").published == 1)
         #expect(try totals(bench, "other").since == bench.time.microseconds / 1000 - 1_000)
+        // Nothing ever happened to it.
+        #expect(
+            try totals(bench, "other.dead").since == bench.time.microseconds / 1000 - 1_000)
     }
 }
