@@ -112,7 +112,7 @@ public final class PipelineRun: Sendable {
         self.options = options
         startedAt = monotonicNanoseconds()
         (laneCount, distribution) = plan.distribution(lanes: options.workers)
-        slices = SliceSizes(lanes: laneCount)
+        slices = SliceSizes()
         windowSizes = WindowSizes(tasks: laneCount)
         exchange = laneCount > 1 ? LaneExchange(plan, lanes: laneCount, distribution) : nil
         scripts = QueueScripts(plan)
