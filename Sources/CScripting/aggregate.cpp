@@ -268,8 +268,11 @@ bool append_row(tw_vm *vm, uint32_t index, Node *record) {
     row.stands = row.time == TW_NO_TIME;
     if (row.stands)
         row.time = vm->watermark == TW_NO_TIME ? vm->now_milliseconds : vm->watermark + 1;
-    // What a timer emits belongs to the time at which it was due, even if time is beyond that.
-    row.watermark = vm->timer.active ? vm->event_time - 1 : vm->watermark;
+    // What a timer emits belongs to the time at which it was due, even if time is beyond that; one
+    // that was due already when it was set comes as late as the record that has set it.
+    row.watermark = vm->watermark;
+    if (vm->timer.active)
+        row.watermark = vm->event_time > vm->fired_until ? vm->event_time - 1 : vm->fired_until;
     row.ordinal = vm->record_index;
     row.key_offset = rows.text.length;
     for (size_t i = 0; i < aggregate.keys.size(); i++) {

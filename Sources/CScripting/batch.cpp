@@ -52,6 +52,7 @@ static bool admit_time(tw_vm *vm, const char *text) {
     const tw_batch &batch = *vm->batch;
     meet_watermark(vm);
     if (timers_due(vm)) fire_timers(vm, vm->watermark);
+    vm->fired_until = vm->watermark;
     int64_t time = batch.times ? batch.times[vm->record_index] : TW_NO_TIME;
     vm->event_time = time;
     if (time != TW_NO_TIME) return true;
@@ -199,6 +200,7 @@ struct Visitor {
         vm->watermark = batch->watermarks[record];
         vm->event_time = TW_NO_TIME;
         if (timers_due(vm)) fire_timers(vm, vm->watermark);
+        vm->fired_until = vm->watermark;
     }
 
     void scan_record(size_t record, const char *text, size_t length) {
@@ -221,6 +223,13 @@ struct Visitor {
     }
 
     // ---- slices
+
+    // How far time is behind what was run.
+    int64_t end_watermark() const {
+        if (!batch->times) return current_watermark(vm);
+        bool is_done = !slice || slice->is_done;
+        return is_done ? batch->end_watermark : batch->watermarks[index];
+    }
 
     size_t first_offset() const { return slice ? slice->offset : 0; }
     uint64_t first_line() const { return slice && slice->line ? slice->line : batch->line; }
@@ -335,13 +344,14 @@ static void visit(Visitor &visitor) {
     vm->origin.file = visitor.batch->file;
     read_clock(vm);
     visitor.batch->entry_count ? visit_entries(visitor) : visit_lines(visitor);
-    bool is_done = !visitor.slice || visitor.slice->is_done;
     if (visitor.slice) visitor.slice->index = uint32_t(visitor.index);
-    if (!vm->time_reader.active || !is_done) return collect(vm);
-    vm->watermark = visitor.batch->times ? visitor.batch->end_watermark : current_watermark(vm);
+    if (!vm->time_reader.active) return collect(vm);
+    // Also behind a slice: windows are told of that time, and a timer's rows come before it.
+    vm->watermark = visitor.end_watermark();
     vm->time_reached = vm->watermark;
     vm->record_index = uint32_t(visitor.index);
     if (!visitor.scan && timers_due(vm)) fire_timers(vm, vm->watermark);
+    vm->fired_until = vm->watermark;
     collect(vm);
 }
 

@@ -77,6 +77,7 @@ tw_status tw_vm_inject(
             fire_timers(vm, vm->watermark);
             vm->event_time = batch->times[i];
         }
+        if (vm->watermark > vm->fired_until) vm->fired_until = vm->watermark;
         run_row(vm, *target, bytes + entry.offset, entry.length);
     }
     return memory_status(vm);

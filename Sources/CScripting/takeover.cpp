@@ -53,6 +53,8 @@ bool tw_vm_take_over(tw_vm *vm, tw_vm *old) {
     std::swap(vm->state, old->state);
     std::swap(vm->watermarks, old->watermarks);
     std::swap(vm->watermark, old->watermark);
+    std::swap(vm->fired_until, old->fired_until);
+    std::swap(vm->time_reached, old->time_reached);
     std::swap(vm->counts, old->counts);
     std::swap(vm->dropped, old->dropped);
     std::swap(vm->dead, old->dead);

@@ -176,6 +176,7 @@ struct tw_vm {
     int64_t now_milliseconds = 0;
     int64_t event_time = TW_NO_TIME;  // of the record in progress
     int64_t watermark = TW_NO_TIME;   // as it was before that
+    int64_t fired_until = TW_NO_TIME;  // timers that were due by then have fired
     int64_t time_reached = TW_NO_TIME;  // the watermark behind the last batch
     uint32_t record_index = 0;        // its place in the batch
     const tw_batch *batch = nullptr;

@@ -8,13 +8,16 @@ final class MergedRows {
     private var text: ContiguousArray<UInt8> = []
     private var columns = 0
 
-    /// Takes the rows of each worker, which are in order by themselves.
-    func fill(from parts: [RowsView]) {
+    /// Takes the rows of each lane, which are in order by themselves.
+    ///
+    /// - Parameter byTime: they are not of the same batch, and are put in the order of the
+    ///   watermarks that they met.
+    func fill(from parts: [RowsView], byTime: Bool = false) {
         rows.removeAll(keepingCapacity: true)
         cells.removeAll(keepingCapacity: true)
         text.removeAll(keepingCapacity: true)
         var next = Array(repeating: 0, count: parts.count)
-        while let part = first(of: parts, next) {
+        while let part = first(of: parts, next, byTime) {
             let block = RowBlock(parts[part], row: next[part])
             next[part] += 1
             append(block)
@@ -38,7 +41,7 @@ final class MergedRows {
     }
 
     /// The part whose next row was read first.
-    private func first(of parts: [RowsView], _ next: [Int]) -> Int? {
+    private func first(of parts: [RowsView], _ next: [Int], _ byTime: Bool) -> Int? {
         var best: Int?
         var least = UInt32.max
         var mark = Int64.max
@@ -46,9 +49,10 @@ final class MergedRows {
             let block = RowBlock(parts[part], row: next[part])
             guard let row = unsafe block.rows?.pointee else { continue }
             // Timers that fire before a record have a watermark of their own.
-            if let best, (least, mark) <= (row.ordinal, row.watermark), best != part { continue }
+            let ordinal = byTime ? 0 : row.ordinal
+            if let best, (least, mark) <= (ordinal, row.watermark), best != part { continue }
             best = part
-            least = row.ordinal
+            least = ordinal
             mark = row.watermark
         }
         return best

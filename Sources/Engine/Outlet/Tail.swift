@@ -13,6 +13,8 @@ final class Tail {
         /// Its windows, when its records are rows of other windows or letters; else lanes have
         /// them.
         let windows: StageWindows?
+        /// Its records are dead letters, or come of them.
+        let takesLetters: Bool
     }
 
     let machine: RuleMachine
@@ -38,11 +40,15 @@ final class Tail {
             let delivery = WindowDelivery(
                 stage.index, run.plan,
                 position: state?.times.positions[names[stage.index]] ?? 0, machine.vm)
-            guard stage.isInTail else { return Stage(delivery: delivery, windows: nil) }
+            guard stage.isInTail else { 
+                return Stage(delivery: delivery, windows: nil, takesLetters: false)
+            }
             let windows = StageWindows(
                 stage.index, place: place, run.plan, slot: .whole, stage.aggregate, machine.vm)
             if let state { windows.restore(state) }
-            return Stage(delivery: delivery, windows: windows)
+            return Stage(
+                delivery: delivery, windows: windows,
+                takesLetters: run.plan.definition.isBehindLetters(stage.index))
         }
         injected = run.makeRowBuffers()
         outputs = run.makeSinkBuffers()
@@ -68,12 +74,14 @@ final class Tail {
     func take(
         _ results: [[WindowRows]], taken: [Int], letters: [[RowBuffer]], watermark: Int64?
     ) throws(RuleError) -> [OutputBuffer] {
-        takeLetters(letters)
         try deliver(results, taken) { windows in
             if let watermark { windows.advance(to: watermark) }
         }
         if let watermark, !isShared, machine.vm.usesState {
             try machine.vm.advance(to: watermark, into: outputs, rows: injected)
+        }
+        try takeLetters(letters) { windows in
+            if let watermark { windows.advance(to: watermark) }
         }
         machine.count()
         return outputs
@@ -83,7 +91,6 @@ final class Tail {
     func finish(
         _ results: [[WindowRows]], taken: [Int], letters: [[RowBuffer]]
     ) throws(RuleError) -> [OutputBuffer] {
-        takeLetters(letters)
         try deliver(results, taken) { $0.finish() }
         if !isShared, machine.vm.usesState {
             // Timers of rules behind windows; what they emit can only go into windows further
@@ -92,6 +99,7 @@ final class Tail {
             let nothing = stages.map { _ in [WindowRows]() }
             try deliver(nothing, stages.map { _ in 0 }) { $0.finish() }
         }
+        try takeLetters(letters) { $0.finish() }
         machine.count()
         return outputs
     }
@@ -99,7 +107,7 @@ final class Tail {
     private func deliver(
         _ results: [[WindowRows]], _ taken: [Int], then move: (StageWindows) -> Void
     ) throws(RuleError) {
-        for (place, stage) in stages.enumerated() {
+        for (place, stage) in stages.enumerated() where !stage.takesLetters {
             if let windows = stage.windows {
                 let count = windows.take(RowBlock(injected[place].view))
                 injected[place].removeAll()
@@ -119,17 +127,24 @@ final class Tail {
         }
     }
 
-    /// Rows that lanes have for windows in the tail come before those that the tail makes itself.
-    private func takeLetters(_ parts: [[RowBuffer]]) {
-        for (place, stage) in stages.enumerated() {
+    /// Windows over dead letters take those of lanes and those of rows behind windows together, in
+    /// the order of time, so that it does not matter how much a batch holds.
+    private func takeLetters(
+        _ parts: [[RowBuffer]], then move: (StageWindows) -> Void
+    ) throws(RuleError) {
+        for (place, stage) in stages.enumerated() where stage.takesLetters {
             guard let windows = stage.windows else { continue }
-            let filled = parts.map { $0[place].view }.filter { $0.count > 0 }
+            let filled = (parts.map { $0[place] } + [injected[place]]).map(\.view)
+                .filter { $0.count > 0 }
             if filled.count > 1 {
-                rowsInOrder.fill(from: filled)
+                rowsInOrder.fill(from: filled, byTime: true)
                 note(rowsInOrder.withBlock { windows.take($0) }, stage)
             } else if let only = filled.first {
                 note(windows.take(RowBlock(only)), stage)
             }
+            injected[place].removeAll()
+            move(windows)
+            try deliver(&windows.output, by: stage)
         }
     }
 
