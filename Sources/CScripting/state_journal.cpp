@@ -147,4 +147,6 @@ void tw_vm_restore_time(tw_vm *vm, uint32_t source_index, int64_t newest, int64_
     if (source_index >= times.size()) times.resize(source_index + 1, TW_NO_TIME);
     times[source_index] = newest;
     vm->watermarks.highest = watermark;
+    // What was due by then has fired, in this run or in an earlier one.
+    if (watermark > vm->fired_until) vm->fired_until = watermark;
 }
