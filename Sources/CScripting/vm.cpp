@@ -1,6 +1,7 @@
 // Making a VM, giving it its rule set, and reading its counters.
 #include "internal/vm.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "internal/budget.h"
@@ -33,7 +34,15 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
         account.used -= old_size;
         return nullptr;
     }
-    if (new_size > old_size && account.used + (new_size - old_size) > account.limit) return nullptr;
+    if (new_size > old_size && account.used + (new_size - old_size) > account.limit) {
+        // A call that is over gets what it asks for, within reason: to say no would make Lua
+        // collect everything first.
+        bool is_over = vm->budget.breach == int(Breach::time);
+        if (!is_over || account.used + new_size > account.limit + account.limit / 4) {
+            if (vm->L && !vm->budget.place_known) note_place(vm->L, vm->budget);
+            return nullptr;
+        }
+    }
     void *moved = resize(vm, block, old_size, new_size);
     if (!moved) return new_size <= old_size ? block : nullptr;
     account.used += new_size - old_size;
@@ -95,6 +104,11 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
     vm->arena_memory.limit = config->script_memory;
     // Text made for a record is bounded like its memory, with room for the record itself.
     vm->scratch.limit = config->script_memory + config->record_limit;
+    // What works for a call stops when the call is over.
+    vm->scratch.stop = vm->arena_memory.stop = vm->nested_fields.stop = &vm->budget.breach;
+    vm->nested_fields.limit =
+        uint32_t(std::min<size_t>(config->script_memory / sizeof(Field), UINT32_MAX));
+    vm->state.set_undo_limit(config->script_memory);
     vm->source_output.name = "source";
     vm->L = lua_newstate(allocate, vm);
     if (!vm->L || !start_timer(vm)) {

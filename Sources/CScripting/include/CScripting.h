@@ -152,6 +152,7 @@ typedef struct {
     size_t script_memory;  // bytes, Lua heap and record arena each
     size_t record_limit;   // bytes of one record
     uint32_t depth_limit;  // nesting of a record
+    size_t emitted_limit;  // bytes of rows that one record may become, for each sink
     size_t state_memory;   // bytes of all keyed state in this VM
     const char *key;       // partition key field, or NULL
     uint32_t partitions;

@@ -24,6 +24,7 @@ struct Walk {
     FieldList *fields;    // of the outermost object, or nullptr
     Problem *problem;
     const Shape *shape = nullptr;
+    StopFlag stop = nullptr;  // of a watched run
     uint32_t depth = 0;
     Field unused{};       // takes what nobody wants to know
 
@@ -50,7 +51,7 @@ struct Walk {
 
     bool scalar(const char *start, Kind &kind, bool &escaped, const char *&stop);
     bool key(Field &field);
-    bool run(uint32_t floor = 0);
+    template <bool watched> bool run(uint32_t floor = 0);
     bool open(const char *start);
     bool other_value(const char *start, Field &field, const char *&stop);
     bool usual_object();
