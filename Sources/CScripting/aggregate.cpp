@@ -265,7 +265,8 @@ bool append_row(tw_vm *vm, uint32_t index, Node *record) {
     tw_row row{};
     row.time = vm->event_time;
     // A dead letter without a time of its own stands where time is, so that it is never late.
-    if (row.time == TW_NO_TIME)
+    row.stands = row.time == TW_NO_TIME;
+    if (row.stands)
         row.time = vm->watermark == TW_NO_TIME ? vm->now_milliseconds : vm->watermark + 1;
     // What a timer emits belongs to the time at which it was due, even if time is beyond that.
     row.watermark = vm->timer.active ? vm->event_time - 1 : vm->watermark;
@@ -325,6 +326,15 @@ void tw_rows_clear(tw_rows *rows) {
     rows->rows.clear();
     rows->cells.clear();
     rows->text.clear();
+}
+
+void tw_rows_settle_time(tw_rows *rows, int64_t watermark, int64_t newest, int64_t floor) {
+    for (tw_row &row : rows->rows) {
+        int64_t local = row.watermark > newest ? row.watermark : newest;
+        if (floor < local) local = floor;
+        row.watermark = local > watermark ? local : watermark;
+        if (row.stands && row.watermark != TW_NO_TIME) row.time = row.watermark + 1;
+    }
 }
 
 tw_rows_view tw_rows_look(const tw_rows *rows) {

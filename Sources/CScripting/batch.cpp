@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "internal/slice.h"
 #include "internal/vm.h"
 
 namespace tidewheel {
@@ -176,6 +177,7 @@ struct Visitor {
     const tw_batch *batch;
     const Scan *scan;  // filled instead of running, when not NULL
     size_t capacity, index = 0;
+    tw_slice *slice = nullptr;
 
     void visit(const char *text, size_t length, const char *problem) {
         size_t record = index++;
@@ -187,11 +189,22 @@ struct Visitor {
         int32_t partition = -1;
         if (batch->partitions) {
             partition = batch->partitions[record];
-            if (batch->workers && partition % batch->workers != batch->worker) return;
+            if (batch->workers && partition % batch->workers != batch->worker) {
+                pass_over(record);
+                return;
+            }
         }
         vm->counts.read++;
         if (problem) reject_line(vm, problem);
         else run_text(vm, text, length, partition);
+    }
+
+    // A record of others: time comes on all the same, also for partitions that get nothing.
+    void pass_over(size_t record) {
+        if (!batch->times || !vm->time_reader.active) return;
+        vm->watermark = batch->watermarks[record];
+        vm->event_time = TW_NO_TIME;
+        if (timers_due(vm)) fire_timers(vm, vm->watermark);
     }
 
     void scan_record(size_t record, const char *text, size_t length) {
@@ -212,6 +225,19 @@ struct Visitor {
         Node *root = sound ? root_node(vm, text, length) : nullptr;
         scan->partitions[record] = root ? uint16_t(partition_of(vm, root)) : 0;
     }
+
+    // ---- slices
+
+    size_t first_offset() const { return slice ? slice->offset : 0; }
+    uint64_t first_line() const { return slice && slice->line ? slice->line : batch->line; }
+    tw_slice bounds() const { return slice ? *slice : tw_slice{}; }
+
+    void stop_at(size_t offset, uint64_t line, uint64_t position) {
+        slice->offset = offset;
+        slice->line = line;
+        slice->position = position;
+        slice->is_done = false;
+    }
 };
 
 // Whole lines from `at` that fit the caches while they are walked; 0 when not even one does.
@@ -225,9 +251,10 @@ static size_t window_length(const char *at, const char *end) {
 static void visit_lines(Visitor &visitor) {
     const tw_batch *batch = visitor.batch;
     Origin &origin = visitor.vm->origin;
-    const char *at = reinterpret_cast<const char *>(batch->bytes), *end = at + batch->length;
-    const char *start = at, *window_end = at;
-    for (uint64_t line = batch->line; at < end; line++) {
+    const char *start = reinterpret_cast<const char *>(batch->bytes), *end = start + batch->length;
+    const char *at = start + visitor.first_offset(), *window_end = at;
+    SliceWatch watch(visitor.bounds());
+    for (uint64_t line = visitor.first_line(); at < end; line++) {
         if (at >= window_end) {
             size_t length = window_length(at, end);
             if (length) visitor.vm->ingress.prepare_lines(at, length);
@@ -242,6 +269,11 @@ static void visit_lines(Visitor &visitor) {
             origin.original = at;
             origin.original_length = origin.original_full_length = length;
             visitor.visit(at, length, nullptr);
+            if (visitor.slice && watch.is_over() && stop + 1 < end) {
+                size_t offset = size_t(stop + 1 - start);
+                visitor.stop_at(offset, line + 1, batch->position + offset);
+                break;
+            }
         }
         at = stop + 1;
     }
@@ -254,7 +286,8 @@ static void visit_entries(Visitor &visitor) {
     const char *bytes = reinterpret_cast<const char *>(batch->bytes);
     const char *originals = reinterpret_cast<const char *>(batch->originals);
     char problem[400];
-    for (size_t i = 0; i < batch->entry_count; i++) {
+    SliceWatch watch(visitor.bounds());
+    for (size_t i = visitor.first_offset(); i < batch->entry_count; i++) {
         const tw_entry &entry = batch->entries[i];
         origin.position = entry.position;
         origin.line = entry.line;
@@ -274,6 +307,11 @@ static void visit_entries(Visitor &visitor) {
         // The scanners read beyond the end, but a record must not see its neighbour's bytes only
         // in the sense of JSON: each text is complete in itself, so nothing needs to be copied.
         visitor.visit(bytes + entry.offset, entry.length, entry.problem_length ? problem : nullptr);
+        if (visitor.slice && watch.is_over() && i + 1 < batch->entry_count) {
+            const tw_entry &next = batch->entries[i + 1];
+            visitor.stop_at(i + 1, next.line, next.position);
+            break;
+        }
     }
 }
 
@@ -294,14 +332,21 @@ static void collect(tw_vm *vm) {
 
 static void visit(Visitor &visitor) {
     tw_vm *vm = visitor.vm;
+    if (visitor.slice) {
+        visitor.slice->is_done = true;
+        visitor.index = visitor.slice->index;
+    }
     vm->batch = visitor.batch;
     vm->origin = Origin{};
     vm->origin.source = visitor.batch->source;
     vm->origin.file = visitor.batch->file;
     read_clock(vm);
     visitor.batch->entry_count ? visit_entries(visitor) : visit_lines(visitor);
-    if (!vm->time_reader.active || visitor.batch->times) return collect(vm);
-    vm->watermark = current_watermark(vm);
+    bool is_done = !visitor.slice || visitor.slice->is_done;
+    if (visitor.slice) visitor.slice->index = uint32_t(visitor.index);
+    if (!vm->time_reader.active || !is_done) return collect(vm);
+    vm->watermark = visitor.batch->times ? visitor.batch->end_watermark : current_watermark(vm);
+    vm->record_index = uint32_t(visitor.index);
     if (!visitor.scan && timers_due(vm)) fire_timers(vm, vm->watermark);
     collect(vm);
 }
@@ -323,10 +368,11 @@ tw_status memory_status(tw_vm *vm) {
 using namespace tidewheel;
 
 tw_status tw_vm_run(
-    tw_vm *vm, const tw_batch *batch, tw_buffer *const *sinks, tw_rows *const *rows) {
+    tw_vm *vm, const tw_batch *batch, tw_slice *slice, tw_buffer *const *sinks,
+    tw_rows *const *rows) {
     vm->sinks = sinks;
     vm->rows = rows;
-    Visitor visitor{vm, batch, nullptr, 0};
+    Visitor visitor{vm, batch, nullptr, 0, 0, slice};
     visit(visitor);
     return memory_status(vm);
 }

@@ -74,21 +74,39 @@ tw_status tw_vm_inject(
     return memory_status(vm);
 }
 
+// Begins a dead letter of something that no source has given; `name` stands for its place.
+static void begin_letter(
+    tw_vm *vm, const char *name, const char *kind, const char *reason, const char *original,
+    size_t length, uint64_t position) {
+    read_clock(vm);
+    begin_record(vm);
+    note_failure(vm, kind, reason, strlen(reason));
+    vm->origin = Origin{};
+    vm->origin.source = vm->origin.file = name;
+    vm->origin.position = position;
+    vm->origin.original = original;
+    vm->origin.original_length = vm->origin.original_full_length = length;
+    vm->failure.stage = name;
+}
+
 void tw_vm_reject(
     tw_vm *vm, int32_t stage, const char *kind, const tw_failure *failure, const char *original,
     size_t length, uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows) {
     vm->sinks = sinks;
     vm->rows = rows;
-    read_clock(vm);
-    begin_record(vm);
-    note_failure(vm, kind, failure->message, strlen(failure->message));
-    vm->origin = Origin{};
-    vm->origin.source = vm->origin.file = vm->stages[size_t(stage)].name.c_str();
-    vm->origin.position = position;
-    vm->origin.original = original;
-    vm->origin.original_length = vm->origin.original_full_length = length;
-    vm->failure.stage = vm->stages[size_t(stage)].name.c_str();
+    const char *name = vm->stages[size_t(stage)].name.c_str();
+    begin_letter(vm, name, kind, failure->message, original, length, position);
     vm->failure.file = failure->file;
     vm->failure.line = failure->line;
+    deliver_letter(vm);
+}
+
+void tw_vm_refuse(
+    tw_vm *vm, const char *sink, const char *reason, const char *row, size_t length,
+    uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows) {
+    vm->sinks = sinks;
+    vm->rows = rows;
+    begin_letter(vm, sink, "refused", reason, row, length, position);
+    vm->failure.error_length = 0;
     deliver_letter(vm);
 }

@@ -7,6 +7,7 @@
 #endif
 
 #include "CScripting.h"
+#include "internal/row_marks.h"
 
 bool tw_buffer::grow(size_t additional) {
     if (is_stopped()) return false;
@@ -125,6 +126,7 @@ tw_buffer *tw_buffer_create(void) { return new tw_buffer; }
 
 void tw_buffer_destroy(tw_buffer *buffer) {
     free(buffer->bytes);
+    delete buffer->marks;
     delete buffer;
 }
 
@@ -144,6 +146,10 @@ void tw_buffer_append(tw_buffer *buffer, const void *lines, size_t length, uint6
 void tw_buffer_clear(tw_buffer *buffer, size_t keep) {
     buffer->clear();
     buffer->rows = 0;
+    if (buffer->marks) {
+        buffer->marks->marks.clear();
+        buffer->marks->names.clear();
+    }
     buffer->trim(keep);
 }
 

@@ -143,6 +143,8 @@ tw_status tw_vm_state_decode(
 }
 
 void tw_vm_restore_time(tw_vm *vm, uint32_t source_index, int64_t newest, int64_t watermark) {
-    if (newest != TW_NO_TIME) vm->watermarks.note(source_index, newest);
-    if (watermark > vm->watermarks.highest) vm->watermarks.highest = watermark;
+    std::vector<int64_t> &times = vm->watermarks.newest;
+    if (source_index >= times.size()) times.resize(source_index + 1, TW_NO_TIME);
+    times[source_index] = newest;
+    vm->watermarks.highest = watermark;
 }

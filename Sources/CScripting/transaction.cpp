@@ -1,4 +1,5 @@
 // One record is one transaction: what it wrote, counted and stored stays or goes as a whole.
+#include "internal/row_marks.h"
 #include "internal/vm.h"
 
 namespace tidewheel {
@@ -50,6 +51,7 @@ void commit(tw_vm *vm) {
     Pending &pending = vm->pending;
     vm->state.commit();
     vm->record_open = false;
+    if (vm->sink_count && vm->sinks[0]->marks) note_marks(vm);
     if (!vm->aggregates.empty()) settle_rows(vm, true);
     vm->counts.extra += uint64_t(pending.extra);
     vm->counts.dropped += pending.dropped;

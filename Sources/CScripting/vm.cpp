@@ -212,6 +212,10 @@ tw_status tw_vm_load(tw_vm *vm) {
 
 bool tw_vm_uses_state(const tw_vm *vm) { return vm->uses_state; }
 
+bool tw_script_uses_state(const char *text, size_t length) {
+    return mentions_state(std::string(text, length));
+}
+
 tw_counts tw_vm_counts(const tw_vm *vm) {
     tw_counts counts = vm->counts;
     counts.state_keys = vm->state.key_count();

@@ -1,10 +1,11 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
+internal import Definitions
 import Glibc
 import Journal
 import Pipelines
 import Queueing
-import Stages
 
 /// `tidewheel bench`: what this machine does with generated events, and with a durable queue.
 struct BenchCommand: ParsableCommand {

@@ -4,6 +4,7 @@ import Journal
 import Pipelines
 import Queueing
 import Records
+internal import Threads
 
 /// Keeps the catalogue of a running pipeline up to date, behind its back.
 ///
@@ -55,7 +56,7 @@ final class CatalogueKeeper: Sendable {
     /// Begins to look every so many nanoseconds.
     func start(every nanoseconds: Int64) {
         state.withLock {
-            $0.began = nanosecondsNow()
+            $0.began = monotonicNanoseconds()
             $0.period = UInt64(nanoseconds)
         }
         let period = Int(nanoseconds / 1_000_000)
@@ -64,10 +65,10 @@ final class CatalogueKeeper: Sendable {
             while true {
                 _ = wake.receive(milliseconds: patience)
                 if wake.isFinished { return }
-                let before = nanosecondsNow()
+                let before = monotonicNanoseconds()
                 inTurn { updateIfChanged() }
                 // However much there is to write, it takes a small part of one core.
-                patience = max(period, Int((nanosecondsNow() - before) / 1_000_000) * 20)
+                patience = max(period, Int((monotonicNanoseconds() - before) / 1_000_000) * 20)
             }
         }
     }
@@ -86,7 +87,7 @@ final class CatalogueKeeper: Sendable {
         wake.close()
         inTurn {
             let (began, period) = state.withLock { ($0.began, $0.period) }
-            if period > 0, nanosecondsNow() - began >= period { updateIfChanged() }
+            if period > 0, monotonicNanoseconds() - began >= period { updateIfChanged() }
             state.withLock { $0.isOver = true }
         }
     }
@@ -157,11 +158,4 @@ final class CatalogueKeeper: Sendable {
         signature.versions = versions()
         return signature
     }
-}
-
-/// A steady clock.
-private func nanosecondsNow() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

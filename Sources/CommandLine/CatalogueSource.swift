@@ -2,6 +2,7 @@ import Control
 import Journal
 import Pipelines
 import Queueing
+internal import Threads
 
 /// The store as the catalogue reads it: step by step, so that nobody waits long for its lock.
 struct CatalogueSource: Sendable {

@@ -1,4 +1,5 @@
 import Control
+internal import Definitions
 import Journal
 import Pipelines
 import Queueing

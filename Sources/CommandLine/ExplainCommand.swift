@@ -1,9 +1,10 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
 import Control
+internal import Definitions
 import Pipelines
 import Records
-import Stages
 
 /// `tidewheel explain`: what became of a record.
 struct ExplainCommand: ParsableCommand {

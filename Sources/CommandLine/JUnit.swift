@@ -1,5 +1,5 @@
+internal import Connecting
 import Pipelines
-import Stages
 
 /// The results of tests as JUnit XML, one suite per test file.
 enum JUnit {

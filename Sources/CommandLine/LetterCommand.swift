@@ -1,5 +1,6 @@
 import ArgumentParser
 import Control
+internal import Definitions
 import Pipelines
 import Records
 

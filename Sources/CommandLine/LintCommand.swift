@@ -1,7 +1,8 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
+internal import Definitions
 import Pipelines
-import Stages
 
 /// `tidewheel lint`: what is wrong with a pipeline folder, without running it.
 struct LintCommand: ParsableCommand {

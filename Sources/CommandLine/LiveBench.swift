@@ -1,4 +1,5 @@
 import Glibc
+internal import Threads
 
 /// Times the rows of this very program, started as a child between two pipes.
 struct LiveBench {
@@ -8,12 +9,12 @@ struct LiveBench {
     /// Milliseconds from starting the process to its first row, of each of so many starts.
     func firstRows(times: Int) throws -> [Double] {
         try (0..<times).map { _ in
-            let start = nanoseconds()
+            let start = monotonicNanoseconds()
             let child = try PipedChild(["run", folder, "--workers", "\(workers)"])
             child.write(Self.record(start))
             var end = start
             child.eachRow { _ in
-                if end == start { end = nanoseconds() }
+                if end == start { end = monotonicNanoseconds() }
                 child.closeInput()
             }
             guard child.wait() == 0, end > start else { throw Self.failure }
@@ -25,19 +26,19 @@ struct LiveBench {
     func latencies(rate: Int, seconds: Int) throws -> [Double] {
         let child = try PipedChild(["run", folder, "--workers", "\(workers)"])
         startThread {
-            let start = nanoseconds()
+            let start = monotonicNanoseconds()
             for index in 0..<UInt64(rate * seconds) {
                 let due = start + index * 1_000_000_000 / UInt64(rate)
-                let now = nanoseconds()
+                let now = monotonicNanoseconds()
                 if due > now { usleep(UInt32((due - now) / 1000)) }
-                child.write(Self.record(nanoseconds()))
+                child.write(Self.record(monotonicNanoseconds()))
             }
             child.closeInput()
         }
         var latencies: [Double] = []
         child.eachRow { row in
             guard let written = Self.timeWritten(in: row) else { return }
-            latencies.append(Double(nanoseconds() - written) / 1e6)
+            latencies.append(Double(monotonicNanoseconds() - written) / 1e6)
         }
         guard child.wait() == 0, latencies.count == rate * seconds else { throw Self.failure }
         return latencies
@@ -64,12 +65,6 @@ func quantile(_ share: Double, of sorted: [Double]) -> Double {
     guard !sorted.isEmpty else { return 0 }
     let value = sorted[Int(Double(sorted.count - 1) * share)]
     return (value * 1000).rounded() / 1000
-}
-
-private func nanoseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 /// This program as a child; one thread may write to it while another reads.

@@ -1,4 +1,5 @@
 import Control
+internal import Definitions
 import Pipelines
 import Records
 

@@ -1,6 +1,6 @@
 import ArgumentParser
+internal import Connecting
 import Records
-import Stages
 
 /// Publishing, receiving and settling.
 extension QueueCommand {

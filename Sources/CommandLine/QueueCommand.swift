@@ -1,6 +1,6 @@
 import ArgumentParser
+internal import Connecting
 import Records
-import Stages
 
 /// `tidewheel queue`: queues of a store, or of a running pipeline.
 struct QueueCommand: ParsableCommand {

@@ -1,8 +1,9 @@
 import ArgumentParser
+internal import Connecting
+internal import Definitions
 import Glibc
 import Pipelines
 import Records
-import Stages
 
 /// `tidewheel repl`: try records against rules.
 struct ReplCommand: ParsableCommand {

@@ -1,11 +1,12 @@
+internal import Connecting
 import Connectors
 import Control
+internal import Definitions
 import Glibc
 import Journal
 import Pipelines
 import Queueing
 import Records
-import Stages
 
 /// Gets the records that a session asks for; nothing is ever written.
 struct ReplInputs {

@@ -1,10 +1,11 @@
 import ArgumentParser
+internal import Connecting
 import Control
 import Connectors
+internal import Definitions
 import Glibc
 import Pipelines
 import Scripting
-import Stages
 import Synchronization
 
 /// `tidewheel run`: runs a pipeline folder.

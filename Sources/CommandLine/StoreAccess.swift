@@ -1,12 +1,13 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
 import Control
+internal import Definitions
 import Glibc
 import Journal
 import Pipelines
 import Queueing
 import Records
-import Stages
 
 /// Where the store of a verb is.
 struct StoreOptions: ParsableArguments {

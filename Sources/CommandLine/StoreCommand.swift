@@ -1,9 +1,9 @@
 import ArgumentParser
+internal import Connecting
 import Control
 import Journal
 import Queueing
 import Records
-import Stages
 
 /// `tidewheel store`: the journal on the disk.
 struct StoreCommand: ParsableCommand {

@@ -1,9 +1,10 @@
 import ArgumentParser
+internal import Connecting
 import Connectors
+internal import Definitions
 import Glibc
 import Pipelines
 import Scripting
-import Stages
 
 /// `tidewheel test`: runs the tests of the rules.
 struct TestCommand: ParsableCommand {

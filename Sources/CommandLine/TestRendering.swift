@@ -1,6 +1,6 @@
+internal import Connecting
 import Pipelines
 import Records
-import Stages
 
 /// The results of tests for a person: only what failed, then one line that sums it up.
 struct TestRendering {

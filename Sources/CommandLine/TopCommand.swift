@@ -1,8 +1,8 @@
 import ArgumentParser
+internal import Connecting
 import Glibc
 import Pipelines
 import Records
-import Stages
 
 /// `tidewheel top`: what a running pipeline does.
 struct TopCommand: ParsableCommand {

@@ -1,7 +1,8 @@
 import ArgumentParser
+internal import Connecting
+internal import Definitions
 import Glibc
 import Pipelines
-import Stages
 
 /// `tidewheel types`: what an editor needs to complete and check rules.
 struct TypesCommand: ParsableCommand {

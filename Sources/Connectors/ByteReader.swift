@@ -1,6 +1,6 @@
+internal import Connecting
 internal import Glibc
 internal import Records
-internal import Stages
 
 /// Bytes of one open file, unpacked when its name says that it is compressed.
 final class ByteReader {

@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Records
-internal import Stages
 
 /// Turns CSV rows (RFC 4180) into JSON objects: the first row names the fields, and every field is
 /// a string unless types are inferred.
@@ -22,7 +22,7 @@ final class CSVFraming {
     /// Takes whole rows from `pending`; returns false when there is no whole row yet.
     func take(
         from pending: inout ByteBuffer, into batch: Batch, position: inout UInt64,
-        line: inout UInt64, isEnd: Bool
+        line: inout UInt64, isEnd: Bool, records: Int? = nil
     ) throws(ConnectorError) -> Bool {
         var scanner = CSVScanner(delimiter: delimiter)
         if !isStarted {
@@ -36,7 +36,9 @@ final class CSVFraming {
         var used = 0
         var failure: ConnectorError?
         unsafe pending.withUnsafeBytes { bytes in
-            while failure == nil, unsafe scanner.nextRow(bytes, from: used, isEnd: isEnd) {
+            while failure == nil, batch.entries.count < records ?? .max,
+                unsafe scanner.nextRow(bytes, from: used, isEnd: isEnd)
+            {
                 if !scanner.isBlank {
                     do throws(ConnectorError) {
                         try unsafe add(scanner, bytes, to: batch, at: position + UInt64(used), line)

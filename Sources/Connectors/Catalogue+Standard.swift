@@ -1,4 +1,4 @@
-public import Stages
+public import Connecting
 
 extension Catalogue {
     /// Every connector of this version.

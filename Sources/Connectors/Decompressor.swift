@@ -1,6 +1,6 @@
 internal import CCompression
+internal import Connecting
 internal import Records
-internal import Stages
 
 /// Unpacks a stream, chunk by chunk.
 protocol Decompressor: AnyObject {

@@ -1,7 +1,7 @@
+internal import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// Where reading stands in one file: what was read but not yet delivered, and its place.
 final class FileCursor {
@@ -15,6 +15,8 @@ final class FileCursor {
     private var scanned = 0
     /// The record being passed over, of which nothing is pending.
     private var oversize: OversizeRecord?
+    /// How many records the batch that is being filled can take.
+    private var recordLimit: Int?
     private var position: UInt64 = 0
     private var line: UInt64 = 1
     private var generation = 1
@@ -37,13 +39,15 @@ final class FileCursor {
 
     /// Fills the batch with whole records.
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> ByteReader.Outcome {
+        recordLimit = limit.records
         batch.source = context.sourceName
         batch.file = name
         if try takeLeftRecords(into: batch) { return .bytes }
         while true {
-            let outcome = try reader.read(into: &pending, limit: limit, milliseconds: milliseconds)
+            let outcome = try reader.read(
+                into: &pending, limit: limit.bytes, milliseconds: milliseconds)
             switch outcome {
             case .nothingYet: return .nothingYet
             case .end: return try finishText(batch) ? .bytes : .end
@@ -54,18 +58,22 @@ final class FileCursor {
     }
 
     /// Like `read`, for a file that may still grow: its end is not the end of a record.
-    func readGrowing(into batch: Batch, limit: Int) throws(ConnectorError) -> ByteReader.Outcome {
+    func readGrowing(
+        into batch: Batch, limit: ReadLimit
+    ) throws(ConnectorError) -> ByteReader.Outcome {
+        recordLimit = limit.records
         batch.source = context.sourceName
         batch.file = name
         if try takeLeftRecords(into: batch) { return .bytes }
         while true {
-            let outcome = try reader.read(into: &pending, limit: limit, milliseconds: 0)
+            let outcome = try reader.read(into: &pending, limit: limit.bytes, milliseconds: 0)
             guard case .bytes = outcome else { return outcome }
             if try takeRecords(into: batch, isEnd: false) { return .bytes }
         }
     }
 
-    /// What was read together with the end of an oversize record is not kept waiting for more.
+    /// What was read together with the end of an oversize record, or was more than the batch could
+    /// take, is not kept waiting for more.
     private func takeLeftRecords(into batch: Batch) throws(ConnectorError) -> Bool {
         guard oversize == nil, scanned < pending.count else { return false }
         return try takeRecords(into: batch, isEnd: false)
@@ -85,7 +93,7 @@ final class FileCursor {
     private func takeRecords(into batch: Batch, isEnd: Bool) throws(ConnectorError) -> Bool {
         if let oversize { return skip(oversize, batch: batch, isEnd: isEnd) }
         let isTaken = try takeWholeRecords(into: batch, isEnd: isEnd)
-        scanned = pending.count
+        scanned = isTaken && recordLimit != nil ? 0 : pending.count
         guard !isTaken, pending.count > context.recordLimit else { return isTaken }
         if csv?.hasHeader == false {
             throw ConnectorError(
@@ -100,9 +108,10 @@ final class FileCursor {
     private func takeWholeRecords(into batch: Batch, isEnd: Bool) throws(ConnectorError) -> Bool {
         if let csv {
             return try csv.take(
-                from: &pending, into: batch, position: &position, line: &line, isEnd: isEnd)
+                from: &pending, into: batch, position: &position, line: &line, isEnd: isEnd,
+                records: recordLimit)
         }
-        guard let end = lastNewline(from: scanned) else { return false }
+        guard let end = lineEnd() else { return false }
         batch.position = position
         batch.line = line
         unsafe pending.withUnsafeBytes { bytes in
@@ -112,6 +121,14 @@ final class FileCursor {
         position += UInt64(end + 1)
         line += unsafe batch.bytes.withUnsafeBytes { unsafe countNewlines($0) }
         return true
+    }
+
+    /// Where the last line ends that the batch can take.
+    private func lineEnd() -> Int? {
+        guard let recordLimit else { return lastNewline(from: scanned) }
+        return unsafe pending.withUnsafeBytes { bytes in
+            unsafe lastLineEnd(of: bytes, limit: recordLimit)
+        }
     }
 
     private func lastNewline(from start: Int) -> Int? {
@@ -139,8 +156,14 @@ final class FileCursor {
 
     // MARK: Resuming
 
-    /// Where the next record begins.
-    var place: FilePosition {
+    /// Where the next record begins that is not done: `next` when it was read already.
+    func place(before next: RecordPlace?) -> FilePosition {
+        if let next {
+            fingerprint.grow(reader.descriptor, to: path == "-" ? 0 : next.position)
+            return FilePosition(
+                offset: next.position, line: next.line, generation: generation,
+                fingerprint: fingerprint)
+        }
         let missing: UInt64 = isUnterminated ? 1 : 0
         if path != "-" { fingerprint.grow(reader.descriptor, to: position - missing) }
         return FilePosition(
@@ -226,4 +249,15 @@ final class FileCursor {
 /// How many lines end in these bytes.
 func countNewlines(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     UInt64(unsafe newlineCount(of: bytes))
+}
+
+/// Where the last of up to `limit` lines ends: at its line break; nil when none ends.
+private func lastLineEnd(of bytes: UnsafeRawBufferPointer, limit: Int) -> Int? {
+    guard let start = bytes.baseAddress else { return nil }
+    var at = 0
+    for _ in 0..<limit {
+        guard let found = unsafe memchr(start + at, 0x0A, bytes.count - at) else { break }
+        at = unsafe UnsafeRawPointer(found) - start + 1
+    }
+    return at > 0 ? at - 1 : nil
 }

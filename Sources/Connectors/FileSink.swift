@@ -1,5 +1,5 @@
+public import Connecting
 internal import Glibc
-public import Stages
 
 /// Rows into a file. With `--once` they go to a file beside it that takes its name at the end, so
 /// nobody ever reads half a result. In a run that keeps positions the file is cut back to its last
@@ -196,8 +196,8 @@ extension SinkKind {
         let found = reader.finish()
         diagnostics += found
         guard found.isEmpty, let path else { return nil }
-        return { (context: RunContext) throws(ConnectorError) -> any Sink in
-            try FileSink(path: path, append: append, context: context)
+        return { (context: RunContext) throws(ConnectorError) -> OpenedSink in
+            .rows(try FileSink(path: path, append: append, context: context))
         }
     }
 }

@@ -1,6 +1,6 @@
+public import Connecting
 internal import Glibc
 internal import Records
-public import Stages
 
 /// Records from files, one after the other, or from several that are followed as they grow.
 final class FileSource: Source {
@@ -22,6 +22,8 @@ final class FileSource: Source {
     /// Positions of files that have ended, to be told.
     private var finished: [(name: String, place: FilePosition)] = []
     private var told: [String: FilePosition] = [:]
+    /// The file that was read last.
+    private weak var last: FileCursor?
 
     init(_ options: Options, context: RunContext) throws(ConnectorError) {
         self.options = options
@@ -84,7 +86,7 @@ final class FileSource: Source {
     }
 
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         if options.follow {
             return try follow(into: batch, limit: limit, milliseconds: milliseconds)
@@ -94,6 +96,7 @@ final class FileSource: Source {
                 guard !waiting.isEmpty else { return .end }
                 cursors = [try open(waiting.removeFirst())]
             }
+            last = cursors[0]
             switch try cursors[0].read(into: batch, limit: limit, milliseconds: milliseconds) {
             case .bytes: return .records
             case .nothingYet: return .nothingYet
@@ -104,9 +107,13 @@ final class FileSource: Source {
         }
     }
 
-    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
+    func takePositions(
+        before next: RecordPlace?, _ body: (_ name: String, _ position: [UInt8]) -> Void
+    ) {
         guard context.resumption.isKept else { return }
-        let current = cursors.map { (name: $0.shown, place: $0.place) }
+        let current = cursors.map { cursor in
+            (name: cursor.shown, place: cursor.place(before: cursor === last ? next : nil))
+        }
         for (name, place) in finished + current where told[name] != place {
             told[name] = place
             body(name, place.encoded)
@@ -116,17 +123,18 @@ final class FileSource: Source {
 
     private func noteFinished(_ cursor: FileCursor) {
         guard context.resumption.isKept else { return }
-        finished.append((cursor.shown, cursor.place))
+        finished.append((cursor.shown, cursor.place(before: nil)))
     }
 
     /// Reads the files in turn; at the end of all of them waits for more, unless once.
     private func follow(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         try openNewFiles()
         for _ in cursors.indices {
             turn = (turn + 1) % cursors.count
             let cursor = cursors[turn]
+            last = cursor
             // Looked up before reading: what was written before the rotation is then read first.
             let isReplaced = cursor.isReplaced
             switch try cursor.readGrowing(into: batch, limit: limit) {

@@ -1,7 +1,8 @@
+public import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
-public import Stages
+internal import Threads
 
 /// Records made by a Lua script: `generate: {script, rate, count, seed}`.
 ///
@@ -24,7 +25,11 @@ final class GenerateSource: Source {
     private var next: UInt64 = 0
     private var line: UInt64 = 1
     private var started: UInt64 = 0
-    private var told: UInt64?
+    private var told: [UInt8] = []
+    /// The calls behind the last batch, and the line at which each began.
+    private var calls: [(index: UInt64, line: UInt64)] = []
+    /// So many records of the first call of this run were done by an earlier one.
+    private var linesDone: UInt64 = 0
     /// The first call of this run.
     private var first: UInt64 = 0
 
@@ -38,7 +43,8 @@ final class GenerateSource: Source {
         if let place = context.resumption.positions["calls"] {
             let numbers = String(decoding: place, as: UTF8.self).split(separator: " ")
                 .compactMap { UInt64($0) }
-            if numbers.count == 2 { (next, line) = (numbers[0], numbers[1]) }
+            if numbers.count >= 2 { (next, line) = (numbers[0], numbers[1]) }
+            if numbers.count == 3 { linesDone = numbers[2] }
             first = next
         }
         do {
@@ -49,22 +55,26 @@ final class GenerateSource: Source {
     }
 
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         if started == 0 { started = monotonicNanoseconds() }
         batch.source = name
         batch.file = options.script
         batch.position = next
         batch.line = line
-        let allowed = waitForTurn(milliseconds: milliseconds)
+        let due = waitForTurn(milliseconds: milliseconds)
+        let allowed = min(due, limit.records.map(UInt64.init) ?? due)
         var made: UInt64 = 0
-        while made < allowed, batch.bytes.count < limit {
+        calls.removeAll(keepingCapacity: true)
+        while made < allowed, batch.bytes.count < limit.bytes {
             if let count = options.count, next >= count { break }
+            calls.append((next, line))
             do {
                 line += try generator.generate(index: next, seed: options.seed, into: batch)
             } catch {
                 throw ConnectorError("\(error)")
             }
+            if linesDone > 0 { passOverDone(in: batch) }
             next += 1
             made += 1
         }
@@ -73,10 +83,29 @@ final class GenerateSource: Source {
         return .nothingYet
     }
 
-    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
-        guard next != told else { return }
-        told = next
-        body("calls", Array("\(next) \(line)".utf8))
+    func takePositions(
+        before place: RecordPlace?, _ body: (_ name: String, _ position: [UInt8]) -> Void
+    ) {
+        var (next, line) = (next, line)
+        var done: UInt64 = 0
+        if let place, let call = calls.last(where: { $0.line <= place.line }) {
+            (next, line) = call
+            done = place.line - call.line
+        }
+        let position = Array("\(next) \(line) \(done)".utf8)
+        guard position != told else { return }
+        told = position
+        body("calls", position)
+    }
+
+    /// Takes the records out of a batch that an earlier run has done of the same call.
+    private func passOverDone(in batch: Batch) {
+        batch.line += linesDone
+        while linesDone > 0 {
+            let end = unsafe batch.bytes.withUnsafeBytes { unsafe $0.firstIndex(of: 0x0A) }
+            batch.bytes.removeFirst(end.map { $0 + 1 } ?? batch.bytes.count)
+            linesDone -= 1
+        }
     }
 
     /// How many calls are due now; sleeps a little when none is.
@@ -90,12 +119,6 @@ final class GenerateSource: Source {
         if wait > 0 { usleep(UInt32(wait * 1e6)) }
         return 0
     }
-}
-
-private func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 extension SourceKind {

@@ -1,6 +1,6 @@
+public import Connecting
 internal import Glibc
 internal import Records
-public import Stages
 
 /// Rows to standard output.
 final class StdoutSink: Sink {
@@ -107,8 +107,8 @@ extension SinkKind {
                 "\"key_field\" needs \"outbox: true\": rows that go out at once have no stable key")
         }
         diagnostics += reader.finish()
-        return { (_: RunContext) throws(ConnectorError) -> any Sink in
-            hasOutbox ? StdoutOutbox(keyField: keyField) : StdoutSink()
+        return { (_: RunContext) throws(ConnectorError) -> OpenedSink in
+            hasOutbox ? .outbox(StdoutOutbox(keyField: keyField)) : .rows(StdoutSink())
         }
     }
 
@@ -124,6 +124,6 @@ extension SinkKind {
     /// `null`: counts the rows and forgets them.
     public static let null = SinkKind(name: "null", isAppendOnly: false) { setting, diagnostics in
         diagnostics += SettingReader(setting, what: "sink.null").finish()
-        return { (_: RunContext) throws(ConnectorError) -> any Sink in NullSink() }
+        return { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(NullSink()) }
     }
 }

@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Glibc
-internal import Stages
 
 /// The system's words for an error number, in lower case like the rest of our messages.
 func systemText(_ code: Int32) -> String {

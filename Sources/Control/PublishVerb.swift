@@ -1,7 +1,7 @@
+internal import Connecting
 internal import Journal
 internal import Queueing
 internal import Records
-internal import Stages
 
 extension QueueVerbs {
     func publish(_ call: ControlCall) throws(ControlFailure) {

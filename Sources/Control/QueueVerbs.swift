@@ -1,7 +1,7 @@
+internal import Connecting
 public import Journal
 public import Queueing
 internal import Records
-internal import Stages
 
 extension ControlFailure {
     /// A refusal of the queues: wrong names and wishes are wrong usage.

@@ -1,6 +1,8 @@
+internal import Definitions
 internal import Glibc
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The lookup tables in force; replaced as a whole, picked up by workers between batches.
 final class LookupTables: Sendable {

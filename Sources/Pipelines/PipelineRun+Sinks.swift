@@ -1,9 +1,10 @@
-internal import Stages
+internal import Connecting
+internal import Definitions
 
 /// How a run opens its sinks.
 extension PipelineRun {
     func openSinks(_ context: RunContext) throws(PipelineError) -> SinkBox {
-        var sinks: [any Sink] = []
+        var sinks: [any OutletSink] = []
         do throws(ConnectorError) {
             for sink in plan.definition.sinks where !options.onlyLooks {
                 var context = context
@@ -27,28 +28,32 @@ extension PipelineRun {
         return SinkBox(sinks)
     }
 
-    static let queueNeedsStore = ConnectorError(
-        "error: a queue needs a store; leave out `--fresh` and `durability: memory`")
+    static let queueNeedsStore = ConnectorError.queueNeedsStore
 
     private static let outboxNeedsStore = ConnectorError(
         "error: an outbox needs a store; leave out `--fresh` and `durability: memory`")
 
     /// What takes the rows of a sink: the sink itself, or what leads to it by the outbox.
-    private func feed(_ sink: any Sink, _ name: String) throws(ConnectorError) -> any Sink {
-        guard let receiver = sink as? any OutboxSink else { return sink }
-        guard let store else {
-            receiver.abandon()
-            throw Self.outboxNeedsStore
+    private func feed(
+        _ sink: OpenedSink, _ name: String
+    ) throws(ConnectorError) -> any OutletSink {
+        switch sink {
+        case .rows(let sink): return ConnectorSink(sink, name: name)
+        case .outbox(let receiver):
+            guard let store else {
+                receiver.abandon()
+                throw Self.outboxNeedsStore
+            }
+            let left = store.state.outbox.sinks[name] ?? OutboxState()
+            return outboxes.add(receiver, name: name, left: left, plan)
         }
-        let left = store.state.outbox.sinks[name] ?? OutboxState()
-        return outbox.add(receiver, name: name, left: left, run: self)
     }
 
     /// Rows of a sink that is not there any more wait for it; nobody else can have them.
     private func warnOfOrphans(_ context: RunContext) {
         guard let store else { return }
         for (name, left) in store.state.outbox.sinks.sorted(by: { $0.key < $1.key })
-        where !left.chunks.isEmpty && !outbox.has(name) {
+        where !left.chunks.isEmpty && !outboxes.has(name) {
             let count = left.chunks.reduce(0) { $0 + $1.count }
             context.warn(
                 "warning: \(count) rows for the sink \"\(name)\" wait in the store, and no sink "
@@ -68,4 +73,10 @@ extension Plan {
             "\(place): error: an outbox needs a store, and this run keeps none; leave out "
                 + "`--fresh`, or the outbox")
     }
+}
+
+/// Hands the sinks to the thread that writes, which alone uses them from then on.
+final class SinkBox: @unchecked Sendable {  // Handed over once, before use.
+    let sinks: [any OutletSink]
+    init(_ sinks: [any OutletSink]) { self.sinks = sinks }
 }

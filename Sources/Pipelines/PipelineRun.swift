@@ -1,8 +1,10 @@
+internal import Connecting
+public import Definitions
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// How a pipeline is run.
 public struct RunOptions: Sendable {
@@ -30,44 +32,11 @@ public struct RunOptions: Sendable {
     public init() {}
 }
 
-/// A pipeline at work: one thread reads, some run rules, one writes.
+/// A pipeline at work: records go from the intake through lanes to the outlet.
 ///
-/// Batches go round: the reader takes an empty one from the pool, a worker runs it, the writer
-/// writes its rows in the order of reading and gives it back. The pool is small, so whoever is
-/// slow makes the others wait, and memory does not grow.
+/// With one lane a single thread moves them (`InlineDriver`), with several each part has threads of
+/// its own (`ThreadedDriver.swift`); the parts are the same.
 public final class PipelineRun: Sendable {
-    struct Work: Sendable {
-        var batch: Batch
-        var scan = RecordScan()
-        /// The newest time of the slowest other source, if there are others.
-        var floor: Int64?
-        /// The watermark behind this batch, when the reader has found it.
-        var watermark: Int64?
-        /// A commit ends with this batch, and this is where the sources stand then.
-        var mark: CommitDraft?
-        /// The step of the rules' versions that runs it.
-        var step = 0
-    }
-
-    /// What a batch becomes: rows for each sink and rows for each aggregate stage.
-    struct Outputs: Sendable {
-        var sinks: [OutputBuffer]
-        var rows: [RowBuffer]
-    }
-
-    struct Finished: Sendable {
-        var batch: Batch
-        var outputs: Outputs
-        var watermark: Int64?
-        /// What a worker gave when there were no more batches.
-        var isClosing = false
-        /// A commit ends with this batch.
-        var mark: CommitDraft?
-        var step = 0
-        /// What has changed in the state of the worker's rules since the last mark.
-        var rules: [[UInt8]] = []
-    }
-
     /// What a thread says once it can work, or cannot.
     enum Startup: Sendable {
         case ready
@@ -84,17 +53,17 @@ public final class PipelineRun: Sendable {
         var windows = WindowCounts()
     }
 
-    static let batchLimit = 256 << 10
-
     let plan: Plan
     let options: RunOptions
     let lookups: LookupTables
     let log = RuleLog()
-    let pool: Channel<Batch>
-    let outputPool: Channel<Outputs>
-    let finished: Channel<Finished>
-    let workerCount: Int
-    let work: [Channel<Work>]
+    let laneCount: Int
+    /// How the lanes share the records.
+    let distribution: Distribution
+    /// How much is read at once.
+    let slices: SliceSizes
+    /// Batches between the threads of several lanes; nil when there is one.
+    private let traffic: Traffic?
     let startup = Channel<Startup>(capacity: 64)
     let shared = Locked(Shared())
     let stopRequested = Atomic<Bool>(false)
@@ -103,16 +72,12 @@ public final class PipelineRun: Sendable {
     let deadCount = Atomic<Int>(0)
     /// Handlers that work on a message just now.
     let busyHandlers = Atomic<Int>(0)
-    let workersLeft: Atomic<Int>
-    let usesState = Atomic<Bool>(false)
     /// The store on its way; nil when nothing is kept.
     let opening: StoreOpening?
     let resumed = Atomic<Bool>(false)
     let committer: Committer?
     /// Rows that sinks get once their commit is kept.
-    let outbox: Outbox
-    /// The step of the rules' versions that every batch has from here on, or a later one.
-    let sentStep = Atomic<Int>(0)
+    let outboxes = Outboxes()
     /// The functions in Lua that queues ask.
     let scripts: QueueScripts
     /// Which version of the rules is wanted.
@@ -121,8 +86,6 @@ public final class PipelineRun: Sendable {
     let ring: RecordRing?
     /// Dead letters that somebody wants to be run again.
     let replays = Channel<ReplayJob>(capacity: 4)
-    /// The sources have no more records, which a stop does not mean.
-    let hasEnded = Atomic<Bool>(false)
     /// Who looks at the pipeline.
     let looking = LookingBoard()
     /// What is done once all commits are made, before the store is closed.
@@ -144,31 +107,30 @@ public final class PipelineRun: Sendable {
         self.plan = plan
         self.options = options
         startedAt = monotonicNanoseconds()
-        // An aggregate in Lua may let its record fail, so it has to run where the record does.
-        workerCount = plan.definition.hasAggregatesInLua ? 1 : options.workers
+        (laneCount, distribution) = plan.distribution(lanes: options.workers)
+        slices = SliceSizes(lanes: laneCount)
+        traffic = laneCount > 1 ? Traffic(lanes: laneCount) : nil
         scripts = QueueScripts(plan)
         opening = StoreOpening.begin(
-            plan, options, scripts, feedsWorker: workerCount == 1)
-        let outbox = Outbox()
-        self.outbox = outbox
+            plan, options, scripts,
+            feedsWorker: laneCount == 1 && !plan.definition.hasStagesBehindWindows)
         committer = opening.map {
-            Committer($0, outbox, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
+            Committer($0, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
         }
-        // Windows behind several workers have a VM of their own.
-        let hasWriterVM = workerCount > 1 && plan.definition.hasAggregates
-        let versions = VersionBoard(plan, threads: workerCount + (hasWriterVM ? 1 : 0))
+        let versions = VersionBoard(plan, threads: Self.threads(of: plan, lanes: laneCount))
         self.versions = versions
         scripts.follow { versions.wanted.plan }
         let isReloadable = plan.definition.reload != nil || !options.once
         ring = isReloadable ? RecordRing(limit: plan.definition.reload?.shadow ?? 1000) : nil
         lookups = try LookupTables(plan)
-        let inFlight = workerCount * 2 + 2
-        pool = Channel(capacity: inFlight)
-        outputPool = Channel(capacity: inFlight * workerCount)
-        finished = Channel(capacity: inFlight * workerCount)
-        work = (0..<workerCount).map { _ in Channel(capacity: inFlight) }
-        workersLeft = Atomic(workerCount)
         shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } + [0, 0] }
+    }
+
+    /// How many threads run rules: lanes, and what stands behind windows by itself.
+    private static func threads(of plan: Plan, lanes: Int) -> Int {
+        let definition = plan.definition
+        guard definition.hasAggregates else { return lanes }
+        return lanes == 1 && !definition.hasStagesBehindWindows ? 1 : lanes + 1
     }
 
     /// Asks the run to end: what was read is finished and flushed. Safe in a signal handler.
@@ -212,8 +174,21 @@ public final class PipelineRun: Sendable {
     /// True when the threads that process records have ended.
     var isEnding: Bool { lookups.isEnded }
 
-    /// How long a source may be waited for, in milliseconds, before somebody looks what else is up.
+    /// How long a source may be waited for, in milliseconds. A run whose rules may be replaced looks
+    /// for a new version in between.
     var patience: Int { ring == nil ? 100 : 20 }
+
+    /// Waits before something is tried again; false when the run is being stopped.
+    func pause(milliseconds: Int) -> Bool {
+        let until = monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
+        let pause = Channel<Void>(capacity: 1)
+        while !stopRequested.load(ordering: .relaxed) {
+            let now = monotonicNanoseconds()
+            if now >= until { return true }
+            _ = pause.receive(milliseconds: Int(min(20, (until - now) / 1_000_000 + 1)))
+        }
+        return false
+    }
 
     /// The first failure counts; everybody stops.
     func fail(_ error: PipelineError) {
@@ -223,22 +198,14 @@ public final class PipelineRun: Sendable {
         }
         stopRequested.store(true, ordering: .relaxed)
         committer?.close()
-        outbox.giveUp()
-        for channel in work { channel.close() }
-        pool.close()
-        outputPool.close()
-        finished.close()
+        outboxes.giveUp()
+        traffic?.close()
     }
 
     /// The source has failed: what it gave before is still delivered, then the run ends.
     func failWhenDrained(_ error: PipelineError) {
         shared.withLock { if $0.failure == nil { $0.failure = error } }
         stopRequested.store(true, ordering: .relaxed)
-    }
-
-    /// Every worker sees every batch, and takes the records of its partitions.
-    var isShared: Bool {
-        usesState.load(ordering: .relaxed) && workerCount > 1 && plan.definition.key != nil
     }
 
     var hasFailed: Bool { shared.withLock { $0.failure != nil } }
@@ -289,12 +256,14 @@ public final class PipelineRun: Sendable {
         }
         let handOver = Channel<SinkBox>(capacity: 1)
         defer { handOver.close() }
-        if workerCount == 1 {
-            spawn { SingleThread(run: $0, context: context, opened: handOver).main() }
+        if let traffic {
+            for index in 0..<laneCount {
+                spawn { LaneThread(run: $0, traffic: traffic, index: index).main() }
+            }
         } else {
-            for index in 0..<workerCount { spawn { Worker(run: $0, index: index).main() } }
+            spawn { InlineDriver.main($0, context, opened: handOver) }
         }
-        try awaitStartup(workerCount)
+        try awaitStartup(laneCount)
         let reloader = Reloader(self, store?.state.versions ?? VersionTable())
         reloaderBox.withLock { $0 = reloader }
         if options.notesVersion { reloader.noteStart() }
@@ -305,11 +274,11 @@ public final class PipelineRun: Sendable {
         noteRun()
         try startSchedules()
         let sinks = try openSinks(context)
-        if workerCount == 1 {
-            handOver.send(sinks)
+        if let traffic {
+            traffic.fill(self)
+            spawn { IntakeThread.main($0, context, traffic) }
         } else {
-            fillPools()
-            spawn { Reader(run: $0, context: context).main() }
+            handOver.send(sinks)
         }
         do {
             try awaitStartup(1)
@@ -317,11 +286,12 @@ public final class PipelineRun: Sendable {
             for sink in sinks.sinks { sink.abandon() }
             throw error
         }
-        outbox.start(self)
-        try startHandlers()
-        if workerCount > 1 {
-            spawn { Writer(run: $0, delivery: SinkWriter(run: $0, sinks: sinks.sinks)).main() }
+        outboxes.start(self)
+        if let traffic {
+            spawn { OutletThread(run: $0, traffic: traffic, sinks: sinks).main() }
+            try awaitStartup(1)
         }
+        try startHandlers()
         if !plan.definition.lookups.isEmpty && !options.once {
             spawn { run in
                 run.lookups.refresh(
@@ -334,21 +304,17 @@ public final class PipelineRun: Sendable {
     /// Sinks behind those of the definition: for dead letters, and for somebody who looks.
     private var hiddenSinks: Int { (opening == nil ? 0 : 1) + (ring == nil ? 0 : 1) }
 
-    private func fillPools() {
-        let inFlight = workerCount * 2 + 2
-        for _ in 0..<inFlight { pool.send(Batch()) }
-        // A batch that every worker sees needs outputs for each of them.
-        let outputs = isShared ? inFlight * workerCount : inFlight
-        for _ in 0..<outputs { outputPool.send(makeOutputs()) }
+    /// One empty buffer per sink, those of the store and of lookers included.
+    func makeSinkBuffers() -> [OutputBuffer] {
+        let count = plan.definition.sinks.count + hiddenSinks
+        return (0..<count).map { _ in OutputBuffer() }
     }
 
-    /// One empty buffer per sink, and one per aggregate stage.
-    func makeOutputs() -> Outputs {
-        let rows = plan.definition.stages.compactMap { stage in
+    /// One empty buffer per aggregate stage.
+    func makeRowBuffers() -> [RowBuffer] {
+        plan.definition.stages.compactMap { stage in
             if case .aggregate = stage.work { RowBuffer() } else { nil }
         }
-        let count = plan.definition.sinks.count + hiddenSinks
-        return Outputs(sinks: (0..<count).map { _ in OutputBuffer() }, rows: rows)
     }
 
     private func awaitStartup(_ count: Int) throws(PipelineError) {
@@ -360,10 +326,4 @@ public final class PipelineRun: Sendable {
         fail(failure)
         throw failure
     }
-}
-
-func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

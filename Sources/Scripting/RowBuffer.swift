@@ -13,6 +13,15 @@ public final class RowBuffer: @unchecked Sendable {  // One owner at a time, lik
     /// The rows, valid until the buffer changes.
     public var view: RowsView { unsafe RowsView(tw_rows_look(rows)) }
 
+    /// Sets the watermarks of rows whose VM did not know how far time had come before its batch.
+    ///
+    /// - Parameter watermark: as it was before the batch; `Int64.min` for none.
+    /// - Parameter newest: the watermark that the batch's source alone would allow.
+    /// - Parameter floor: the one that the slowest other source allows; nil without others.
+    public func settleTime(watermark: Int64, newest: Int64, floor: Int64?) {
+        unsafe tw_rows_settle_time(rows, watermark, newest, floor ?? Int64.max)
+    }
+
     /// Forgets the rows but keeps the memory.
     public func removeAll() { unsafe tw_rows_clear(rows) }
 }

@@ -168,6 +168,24 @@ extension RuleVM {
         }
     }
 
+    /// Makes a dead letter of kind `refused` of a row that a sink will never take.
+    public mutating func reject(
+        sink: String, reason: String, row: [UInt8], position: UInt64,
+        into outputs: [OutputBuffer], rows: [RowBuffer]
+    ) {
+        let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
+        let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
+        unsafe withCharacters(row) { text, count in
+            unsafe sinks.withUnsafeBufferPointer { sinks in
+                unsafe targets.withUnsafeBufferPointer { targets in
+                    unsafe tw_vm_refuse(
+                        vm, sink, reason, text, count, position, sinks.baseAddress,
+                        targets.isEmpty ? nil : targets.baseAddress)
+                }
+            }
+        }
+    }
+
     /// What several workers must agree on: partition, time and watermark of each record.
     public mutating func scan(
         _ batch: Batch, partitions: Bool, times: Bool, floor: Int64? = nil
@@ -197,6 +215,7 @@ extension RuleVM {
         if times {
             scan.times.removeSubrange(count...)
             scan.watermarks.removeSubrange(count...)
+            scan.endWatermark = watermark ?? Int64.min
         }
         return scan
     }
@@ -210,6 +229,8 @@ public struct RecordScan: Sendable {
     public var times: [Int64] = []
     /// The watermark before each record.
     public var watermarks: [Int64] = []
+    /// The watermark behind the last record; `Int64.min` when there is none.
+    public var endWatermark = Int64.min
 
     /// Creates an empty scan.
     public init() {}

@@ -105,7 +105,8 @@ extension RuleVM {
         guard status.code == 0 else { throw RuleError(status) }
     }
 
-    /// Tells how far time had come in an earlier run, before the first record; in milliseconds.
+    /// Tells how far time has come before the next batch: the newest time of its source, and the
+    /// watermark, both in milliseconds.
     public mutating func restoreTime(ofSource index: Int, newest: Int64?, watermark: Int64?) {
         unsafe tw_vm_restore_time(
             vm, UInt32(index), newest ?? Int64.min, watermark ?? Int64.min)

@@ -202,6 +202,19 @@ public struct RuleVM: ~Copyable {
         _ batch: Batch, into outputs: [OutputBuffer], rows: [RowBuffer] = [],
         scan: RecordScan = RecordScan(), worker: Int = 0, workers: Int = 1, floor: Int64? = nil
     ) throws(RuleError) {
+        var slice = BatchSlice()
+        try run(
+            batch, &slice, into: outputs, rows: rows, scan: scan, worker: worker, workers: workers,
+            floor: floor)
+    }
+
+    /// Runs a part of a batch: from where `slice` stands as far as its bounds allow, always up to
+    /// between two records.
+    public mutating func run(
+        _ batch: Batch, _ slice: inout BatchSlice, into outputs: [OutputBuffer],
+        rows: [RowBuffer] = [], scan: RecordScan = RecordScan(), worker: Int = 0, workers: Int = 1,
+        floor: Int64? = nil
+    ) throws(RuleError) {
         precondition(outputs.count == sinkCount, "one output buffer per sink is needed")
         let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
         let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
@@ -214,7 +227,8 @@ public struct RuleVM: ~Copyable {
                 unsafe sinks.withUnsafeBufferPointer { sinks in
                     unsafe targets.withUnsafeBufferPointer { targets in
                         let rows = targets.isEmpty ? nil : targets.baseAddress
-                        return unsafe tw_vm_run(vm, pointer, sinks.baseAddress, rows)
+                        return unsafe tw_vm_run(
+                            vm, pointer, &slice.raw, sinks.baseAddress, rows)
                     }
                 }
             }
@@ -234,6 +248,7 @@ public struct RuleVM: ~Copyable {
                     if !scan.times.isEmpty {
                         unsafe batch.pointee.times = times.baseAddress
                         unsafe batch.pointee.watermarks = watermarks.baseAddress
+                        unsafe batch.pointee.end_watermark = scan.endWatermark
                     }
                     return body()
                 }
@@ -290,82 +305,6 @@ extension tw_entry {
     }
 }
 
-/// What a VM has counted since it was made.
-public struct RuleCounts: Sendable {
-    /// Records of the source, malformed ones too.
-    public var read = 0
-    /// Records that failed.
-    public var deadLetters = 0
-    /// Records that came in addition, by emit and lists.
-    public var extra = 0
-    /// Keys in the keyed state.
-    public var stateKeys = 0
-    /// Bytes in the keyed state.
-    public var stateBytes = 0
-    /// Dropped records by reason.
-    public var dropped: [String: Int] = [:]
-    /// Failed records by stage.
-    public var deadByStage: [String: Int] = [:]
-    /// What rules have counted.
-    public var metrics: [String: Double] = [:]
-
-    /// Creates zero counts.
-    public init() {}
-}
-
-extension RuleVM {
-    /// The totals alone, cheap enough for every batch.
-    public var totals: RuleCounts {
-        let raw = unsafe tw_vm_counts(vm)
-        var counts = RuleCounts()
-        counts.read = Int(raw.read)
-        counts.deadLetters = Int(raw.dead_letters)
-        counts.extra = Int(Int64(bitPattern: raw.extra))
-        counts.stateKeys = Int(raw.state_keys)
-        counts.stateBytes = Int(raw.state_bytes)
-        return counts
-    }
-
-    /// Everything, with the counts by name.
-    public var counts: RuleCounts {
-        let box = CountBox(totals)
-        unsafe tw_vm_each_count(
-            vm,
-            { context, kind, name, value in
-                guard let context = unsafe context, let name = unsafe name else { return }
-                let box = unsafe Unmanaged<CountBox>.fromOpaque(context).takeUnretainedValue()
-                unsafe box.add(Int(kind), String(cString: name), value)
-            }, Unmanaged.passUnretained(box).toOpaque())
-        return box.counts
-    }
-
-    /// Every name that a rule can reach, found by walking the environment.
-    public var reachableNames: [String] {
-        let box = CountBox(RuleCounts())
-        unsafe tw_vm_each_reachable(
-            vm,
-            { context, _, name, _ in
-                guard let context = unsafe context, let name = unsafe name else { return }
-                let box = unsafe Unmanaged<CountBox>.fromOpaque(context).takeUnretainedValue()
-                unsafe box.counts.metrics[String(cString: name)] = 1
-            }, Unmanaged.passUnretained(box).toOpaque())
-        return box.counts.metrics.keys.sorted()
-    }
-}
-
-private final class CountBox {
-    var counts: RuleCounts
-    init(_ counts: RuleCounts) { self.counts = counts }
-
-    func add(_ kind: Int, _ name: String, _ value: Double) {
-        switch kind {
-        case TW_COUNT_DROPPED: counts.dropped[name, default: 0] += Int(value)
-        case TW_COUNT_DEAD: counts.deadByStage[name, default: 0] += Int(value)
-        default: counts.metrics[name, default: 0] += value
-        }
-    }
-}
-
 private final class LogBox {
     let take: @Sendable (String, String) -> Void
     init(_ take: @escaping @Sendable (String, String) -> Void) { self.take = take }
@@ -392,4 +331,9 @@ private let runNative: tw_native = { context, record, length, verdict in
     case .reject(let reason): set(Int(TW_REJECT), Array(reason.utf8))
     case .route(let output): set(Int(TW_ROUTE), Array(output.utf8))
     }
+}
+
+/// True when a script mentions `state`, so that it matters which records it sees.
+public func scriptUsesState(_ text: [UInt8]) -> Bool {
+    unsafe withCharacters(text) { unsafe tw_script_uses_state($0, $1) }
 }

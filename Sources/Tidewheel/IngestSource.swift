@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Pipelines
 internal import Records
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Records that a program hands in, waiting for the reader's thread.
 final class IngestQueue: Sendable {
@@ -30,7 +31,7 @@ final class IngestSource: Source {
     }
 
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         batch.source = name
         batch.file = "ingest"
@@ -38,14 +39,17 @@ final class IngestSource: Source {
             return queue.channel.isFinished ? .end : .nothingYet
         }
         add(first, to: batch)
-        while batch.bytes.count < limit, let next = queue.channel.tryReceive() {
+        while batch.bytes.count < limit.bytes,
+            batch.entries.count < limit.records ?? .max, let next = queue.channel.tryReceive() {
             add(next, to: batch)
         }
         return .records
     }
 
-    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
-        body("records", Array("\(count)".utf8))
+    func takePositions(
+        before next: RecordPlace?, _ body: (_ name: String, _ position: [UInt8]) -> Void
+    ) {
+        body("records", Array("\(next?.position ?? count)".utf8))
     }
 
     private func add(_ json: [UInt8], to batch: Batch) {

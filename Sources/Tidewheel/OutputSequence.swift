@@ -1,7 +1,8 @@
+internal import Connecting
 internal import Glibc
 internal import Pipelines
 public import Records
-internal import Stages
+internal import Threads
 
 /// What leaves a stage, record by record; ends when the pipeline ends. One reader at a time.
 public struct OutputSequence: AsyncSequence, Sendable {

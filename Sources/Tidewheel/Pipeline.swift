@@ -1,8 +1,10 @@
+public import Connecting
 internal import Connectors
+public import Definitions
 public import Pipelines
 public import Records
 public import Scripting
-public import Stages
+internal import Threads
 
 /// A pipeline folder, loaded and ready to be started inside a Swift program.
 ///
@@ -89,7 +91,7 @@ public struct Pipeline {
                 name: name, from: from,
                 fromLocation: Location(file: "pipeline.yaml", line: 1, column: 1),
                 isAppendOnly: false,
-                open: { (_: RunContext) throws(ConnectorError) -> any Sink in make() }))
+                open: { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(make()) }))
     }
 
     private func origin(_ text: String?) throws(PipelineError) -> Origin {

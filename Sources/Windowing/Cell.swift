@@ -67,8 +67,8 @@ public struct Row {
     public var recordLength: UInt32
     /// The place of the record in its batch.
     public var ordinal: UInt32
-    /// Not used; keeps the layout without holes.
-    public var reserved: UInt32 = 0
+    /// 1 when the record has no time of its own, such as a dead letter, and stands where time is.
+    public var stands: UInt32 = 0
 
     /// Creates a row from its parts.
     @inlinable

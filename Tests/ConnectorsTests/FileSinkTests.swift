@@ -1,4 +1,4 @@
-import Stages
+import Connecting
 import TestKit
 import Testing
 

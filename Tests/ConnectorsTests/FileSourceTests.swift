@@ -1,6 +1,6 @@
+import Connecting
 import Foundation
 import Records
-import Stages
 import TestKit
 import Testing
 
@@ -20,9 +20,10 @@ import Testing
         let batch = Batch()
         while true {
             batch.removeAll()
+            let limit = ReadLimit(bytes: limit)
             switch try source.read(into: batch, limit: limit, milliseconds: 10) {
             case .end: return rows
-            case .nothingYet: break
+            case .nothingYet, .revoked: break
             case .records: rows += self.rows(of: batch)
             }
         }
@@ -192,7 +193,8 @@ import Testing
         func next() throws -> [String] {
             for _ in 0..<20 {
                 batch.removeAll()
-                if case .records = try source.read(into: batch, limit: 1000, milliseconds: 1) {
+                if case .records = try source.read(
+                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1) {
                     return rows(of: batch)
                 }
             }
@@ -225,7 +227,8 @@ import Testing
         func next() throws -> [String] {
             for _ in 0..<200 {
                 batch.removeAll()
-                if case .records = try source.read(into: batch, limit: 1000, milliseconds: 1) {
+                if case .records = try source.read(
+                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1) {
                     return rows(of: batch)
                 }
             }
@@ -242,7 +245,8 @@ import Testing
         #expect(try next() == ["{\"n\":3}"])
         #expect(try next() == ["{\"n\":4}"])
         folder.write("", to: "log.jsonl")
-        _ = try source.read(into: batch, limit: 1000, milliseconds: 1)
+        _ = try source.read(
+                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1)
         folder.write("{\"n\":5}\n", to: "log.jsonl")
         #expect(try next() == ["{\"n\":5}"])
         folder.write("{\"n\":6}\n", to: "new.jsonl")

@@ -1,5 +1,5 @@
+import Connecting
 import Glibc
-import Stages
 import Testing
 
 @testable import Connectors

@@ -1,6 +1,7 @@
 import Glibc
 import Pipelines
 import Records
+import TestKit
 import Testing
 
 /// What looking into a pipeline shows to people; `RECORD=1` writes it anew.

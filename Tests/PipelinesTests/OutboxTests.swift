@@ -1,6 +1,8 @@
-import Stages
+import Connecting
+import Definitions
 import TestKit
 import Testing
+import Threads
 
 @testable import Pipelines
 
@@ -59,8 +61,8 @@ import Testing
         pipeline.definition.commit.records = 3
         let place = Location(file: "pipeline.yaml", line: 1, column: 1)
         var sink = SinkDefinition(name: "s", from: .source, fromLocation: place) {
-            (_: RunContext) throws(ConnectorError) -> any Sink in
-            Receiver(journal, onDeliver, giveUp)
+            (_: RunContext) throws(ConnectorError) -> OpenedSink in
+            .outbox(Receiver(journal, onDeliver, giveUp))
         }
         sink.outbox = place
         pipeline.definition.sinks = [sink]
@@ -161,13 +163,14 @@ import Testing
         let place = Location(file: "pipeline.yaml", line: 1, column: 1)
         let received = Counter()
         var sink = SinkDefinition(name: "s", from: .source, fromLocation: place) {
-            (_: RunContext) throws(ConnectorError) -> any Sink in
-            Receiver(
-                journal,
-                { lines throws(ConnectorError) in
-                    _ = mayGoOn.receive()
-                    for _ in lines { received.add() }
-                }, {})
+            (_: RunContext) throws(ConnectorError) -> OpenedSink in
+            .outbox(
+                Receiver(
+                    journal,
+                    { lines throws(ConnectorError) in
+                        _ = mayGoOn.receive()
+                        for _ in lines { received.add() }
+                    }, {}))
         }
         sink.outbox = place
         pipeline.definition.sinks = [sink]
@@ -183,7 +186,7 @@ import Testing
             _ = pause.receive(milliseconds: 300)
         }
         let bytes = calls.value * (64 << 10)
-        #expect(bytes < Outbox.byteLimit + 8 * Outbox.commitBytes, "\(bytes)")
+        #expect(bytes < Outbox.byteLimit + 8 * Outboxes.commitBytes, "\(bytes)")
         mayGoOn.close()
         #expect(try run.wait().get().read == 400)
         #expect(received.value == 400)

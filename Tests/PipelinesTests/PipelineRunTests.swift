@@ -1,8 +1,10 @@
+import Connecting
+import Definitions
 import Foundation
 import Scripting
-import Stages
 import TestKit
 import Testing
+import Threads
 
 @testable import Connectors
 @testable import Pipelines

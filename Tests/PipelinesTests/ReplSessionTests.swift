@@ -1,6 +1,7 @@
+import Connecting
 import Connectors
+import Definitions
 import Pipelines
-import Stages
 import TestKit
 import Testing
 

@@ -1,4 +1,5 @@
 import Connectors
+import Definitions
 import Pipelines
 import TestKit
 import Testing

@@ -1,7 +1,8 @@
+import Connecting
 import Connectors
+import Definitions
 import Pipelines
 import Scripting
-import Stages
 import TestKit
 import Testing
 

@@ -1,3 +1,4 @@
+import Definitions
 import TestKit
 import Testing
 
@@ -105,8 +106,10 @@ import Testing
         #expect(pacer.isDue(now: 1))
         pacer.hasCommitted(now: 2000)
         #expect(!pacer.isDue(now: 9000))
-        pacer.note(6400)
-        #expect(!pacer.isOverdue(now: 6999) && pacer.isOverdue(now: 7000))
+        pacer.note(99)
+        #expect(!pacer.isFull)
+        pacer.note(1)
+        #expect(pacer.isFull, "one commit holds no more")
     }
 
     @Test func `a version on probation is judged by its share of failures`() {

@@ -1,6 +1,8 @@
+import Connecting
+import Definitions
 import Records
-import Stages
 import TestKit
+import Threads
 
 @testable import Pipelines
 
@@ -23,7 +25,7 @@ final class StubSource: Source {
     init(_ answer: @escaping Answer) { self.answer = answer }
 
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         defer { calls += 1 }
         guard let lines = try answer(calls) else { return .end }
@@ -95,16 +97,16 @@ struct StubPipeline {
         let journal = journal
         definition.sinks.append(
             SinkDefinition(name: name, from: from, fromLocation: Self.place) {
-                (_: RunContext) throws(ConnectorError) -> any Sink in
+                (_: RunContext) throws(ConnectorError) -> OpenedSink in
                 journal.add("\(name) open")
-                return StubSink(name, journal, onWrite)
+                return .rows(StubSink(name, journal, onWrite))
             })
     }
 
     mutating func addSinkThatCannotBeOpened(_ name: String) {
         definition.sinks.append(
             SinkDefinition(name: name, from: .source, fromLocation: Self.place) {
-                (_: RunContext) throws(ConnectorError) -> any Sink in
+                (_: RunContext) throws(ConnectorError) -> OpenedSink in
                 throw ConnectorError("error: \(name) cannot be opened")
             })
     }

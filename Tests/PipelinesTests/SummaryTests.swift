@@ -1,6 +1,5 @@
 import Records
 import Scripting
-import Synchronization
 import Testing
 
 @testable import Pipelines
@@ -60,25 +59,5 @@ import Testing
         summary.addUsage()
         #expect(summary.cpuSeconds > 0)
         #expect(summary.peakMemoryBytes > 1 << 20)
-    }
-
-    @Test func `rules that log too much are cut short, and told how many lines are missing`() {
-        let second = Atomic<Int>(0)
-        let lines = Locked<[String]>([])
-        let log = RuleLog(
-            clock: { second.load(ordering: .relaxed) },
-            output: { line in lines.withLock { $0.append(line) } })
-        for number in 0..<130 { log.write(stage: "shape", "n \(number)") }
-        #expect(lines.withLock { $0.count } == 100)
-        #expect(lines.withLock { $0.first } == "1970-01-01T00:00:00Z shape: n 0\n")
-        second.store(86_400, ordering: .relaxed)
-        for number in 0..<105 { log.write(stage: "shape", "m \(number)") }
-        #expect(lines.withLock { $0.count } == 200)
-        #expect(
-            lines.withLock { $0[100] }
-                == "… 30 more lines suppressed\n1970-01-02T00:00:00Z shape: m 0\n")
-        log.finish()
-        log.finish()
-        #expect(lines.withLock { Array($0[200...]) } == ["… 5 more lines suppressed\n"])
     }
 }

@@ -99,17 +99,21 @@ enum Tidy {
     /// Who may import whom inside the package.
     static let imports: [String: Set<String>] = [
         "Records": [], "Scripting": ["CScripting", "Records"], "Windowing": ["Records"],
-        "Stages": ["Records", "Scripting", "Windowing"],
-        "Connectors": ["CCompression", "Records", "Scripting", "Stages"],
-        "Control": ["Journal", "Queueing", "Records", "Stages"],
-        "Pipelines": ["Journal", "Queueing", "Records", "Scripting", "Stages", "Windowing"],
+        "Threads": [], "Connecting": ["Records", "Scripting", "Windowing"],
+        "Connectors": ["CCompression", "Connecting", "Records", "Scripting", "Threads"],
+        "Control": ["Connecting", "Journal", "Queueing", "Records"],
+        "Definitions": ["Connecting", "Queueing", "Records", "Scripting", "Windowing"],
+        "Pipelines": [
+            "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting", "Threads",
+            "Windowing",
+        ],
         "Tidewheel": [
-            "Connectors", "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Stages",
+            "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
+            "Records", "Scripting", "Threads",
         ],
         "CommandLine": [
-            "CEditline", "CSQLite", "Connectors", "Control", "Journal", "Pipelines", "Queueing",
-            "Records",
-            "Scripting", "Stages", "Tidewheel",
+            "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
+            "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
         ],
         "Journal": ["CChecksum"], "Queueing": ["Journal"], "TestKit": ["Journal"],
     ]

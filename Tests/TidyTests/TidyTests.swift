@@ -92,8 +92,10 @@ import Testing
         #expect(
             Tidy.uncheckedSendable("a", "class A: @unchecked " + "Sendable {  // Under a lock.")
                 .isEmpty)
-        #expect(Tidy.forbiddenImports("Sources/Records/a.swift", "public import Stages").count == 1)
-        #expect(Tidy.forbiddenImports("Sources/Stages/a.swift", "public import Records").isEmpty)
+        #expect(
+            Tidy.forbiddenImports("Sources/Records/a.swift", "public import Connecting").count == 1)
+        #expect(
+            Tidy.forbiddenImports("Sources/Connecting/a.swift", "public import Records").isEmpty)
         #expect(Tidy.machinePaths("a", "let x = \"/wo" + "rk/x\"").count == 1)
         #expect(Tidy.machinePaths("a", "let x = \"/dev/full\"").isEmpty)
         #expect(Tidy.titles("a", "# One\n```\n# no\n```\n").isEmpty)

@@ -55,7 +55,19 @@ typedef struct {
     uint32_t source_index;      // which of the pipeline's sources this is
     int64_t floor;              // with has_floor: the newest time of the slowest other source
     bool has_floor;
+    int64_t end_watermark;      // together with `times`: the watermark behind the whole batch
 } tw_batch;
+
+// How far a batch is to be run at once, and how far it was. Begin with zeros and the bounds.
+typedef struct {
+    uint64_t record_limit;  // records of this call; 0: all that are left
+    int64_t deadline;       // of CLOCK_MONOTONIC in nanoseconds, looked at between two records; 0: none
+    size_t offset;          // where the next call goes on: a byte, or an entry
+    uint64_t line;          // its line, for JSON lines; 0 in the beginning
+    uint64_t position;      // where the first record that was not run began in the source
+    uint32_t index;         // records that were run, or passed over
+    bool is_done;           // there are no more
+} tw_slice;
 
 // A growing byte buffer that takes the rows for one sink.
 typedef struct tw_buffer tw_buffer;
@@ -68,6 +80,20 @@ uint64_t tw_buffer_rows(const tw_buffer *buffer);
 void tw_buffer_append(tw_buffer *buffer, const void *lines, size_t length, uint64_t rows);
 // Empties it; memory beyond `keep` bytes is given back.
 void tw_buffer_clear(tw_buffer *buffer, size_t keep);
+// Where the rows of one record, or of one timer, end. Sorted by `ordinal`, `due` and the name, the
+// marks of several VMs that share a batch give the order in which a single one would have written.
+typedef struct {
+    size_t end;             // the byte behind its rows
+    int64_t due;            // of a timer when it was due; INT64_MAX for a record
+    uint32_t ordinal;       // the record's place in the batch, or the one before which it fired
+    uint32_t rows;          // how many rows there were in the buffer by then
+    uint32_t name_length;   // the timer's name
+    uint32_t name_offset;   // in tw_buffer_names
+} tw_mark;
+// From now on the buffer notes marks.
+void tw_buffer_keep_marks(tw_buffer *buffer);
+const tw_mark *tw_buffer_marks(const tw_buffer *buffer, size_t *count);
+const char *tw_buffer_names(const tw_buffer *buffer);
 
 // ---------------------------------------------------------------- rows for aggregates
 
@@ -81,7 +107,8 @@ typedef struct {
 typedef struct {
     int64_t time, watermark;  // milliseconds; the watermark as it was before the record
     uint64_t key_offset, record_offset;
-    uint32_t key_length, record_length, ordinal, reserved;
+    uint32_t key_length, record_length, ordinal;
+    uint32_t stands;  // 1: it has no time of its own, and stands where time is
 } tw_row;
 
 // What reached one aggregate stage in a batch.
@@ -96,6 +123,11 @@ typedef struct {
 tw_rows *tw_rows_create(void);
 void tw_rows_destroy(tw_rows *rows);
 void tw_rows_clear(tw_rows *rows);
+// The rows were made by a VM that began its batch without knowing how far time had come. Now that
+// is known: `watermark` as it was before the batch, and as it follows from the newest time of the
+// batch's source before it (`newest`) and of the slowest other source (`floor`); TW_NO_TIME where
+// there is none, INT64_MAX without other sources.
+void tw_rows_settle_time(tw_rows *rows, int64_t watermark, int64_t newest, int64_t floor);
 tw_rows_view tw_rows_look(const tw_rows *rows);
 
 // ---------------------------------------------------------------- lookups
@@ -241,9 +273,11 @@ tw_status tw_vm_load(tw_vm *vm);
 
 // Runs all records of a batch through the stages; rows are appended to sinks[0 ..< sink_count],
 // and to rows[0 ..< number of aggregate stages].
-// Fails only when the VM itself is beyond repair (out of memory outside a record).
+// Fails only when the VM itself is beyond repair (out of memory outside a record). With `slice` it
+// may come back before the end, always between two records; the next call goes on there.
 tw_status tw_vm_run(
-    tw_vm *vm, const tw_batch *batch, tw_buffer *const *sinks, tw_rows *const *rows);
+    tw_vm *vm, const tw_batch *batch, tw_slice *slice, tw_buffer *const *sinks,
+    tw_rows *const *rows);
 // The same for records that leave `stage` by `output`, such as the rows of windows: they are valid
 // JSON, `times` and `watermarks` are given, and they do not count as read.
 tw_status tw_vm_inject(
@@ -255,6 +289,10 @@ bool tw_vm_is_connected(const tw_vm *vm, int32_t stage, const char *output);
 void tw_vm_reject(
     tw_vm *vm, int32_t stage, const char *kind, const tw_failure *failure, const char *original,
     size_t length, uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows);
+// Makes a dead letter of kind `refused` of a row that a sink will never take.
+void tw_vm_refuse(
+    tw_vm *vm, const char *sink, const char *reason, const char *row, size_t length,
+    uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows);
 // What several workers must agree on before they part: the partition of each record of a batch
 // (0 where it has no key), its time, and the watermark before it. Each array may be NULL.
 size_t tw_vm_scan(
@@ -272,6 +310,8 @@ tw_status tw_vm_advance(
 
 // True when a script mentions `state`, so that partitions matter.
 bool tw_vm_uses_state(const tw_vm *vm);
+// The same for one script, without a VM.
+bool tw_script_uses_state(const char *text, size_t length);
 
 // ---------------------------------------------------------------- keyed state
 
@@ -305,7 +345,8 @@ bool tw_state_change_is_gone(const uint8_t *bytes);
 // Entries of stages that there are no more are passed over.
 tw_status tw_vm_state_decode(
     tw_vm *vm, const uint8_t *bytes, size_t length, uint32_t worker, uint32_t workers);
-// How far time had come in an earlier run, before the first record.
+// How far time has come before the next batch: the newest time of its source, and the watermark;
+// TW_NO_TIME where there is none.
 void tw_vm_restore_time(tw_vm *vm, uint32_t source_index, int64_t newest, int64_t watermark);
 
 // A new version of the rules takes over: `vm` gets the state, the time and the counters of `old`,

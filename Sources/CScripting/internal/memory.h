@@ -20,6 +20,10 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) (void(at), void(size))
 #endif
 
+namespace tidewheel {
+struct RowMarks;
+}
+
 // A growing byte buffer; when memory (or its limit) runs out it sets `failed` and ignores the rest.
 struct tw_buffer {
     char *bytes = nullptr;
@@ -28,6 +32,7 @@ struct tw_buffer {
     uint64_t rows = 0;
     bool failed = false;
     tidewheel::StopFlag stop = nullptr;  // of the call that writes, when a rule does
+    tidewheel::RowMarks *marks = nullptr;  // of a sink's buffer that has to tell its records apart
 
     bool grow(size_t additional);
     // To be asked now and then by what writes long texts: true when it is better to give up.

@@ -1,3 +1,4 @@
+public import Definitions
 internal import Journal
 public import Queueing
 public import Records

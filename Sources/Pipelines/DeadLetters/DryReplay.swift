@@ -1,3 +1,4 @@
+public import Definitions
 internal import Records
 internal import Scripting
 

@@ -1,5 +1,7 @@
+public import Definitions
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// What became of dead letters that were run again.
 public struct ReplayResult: Sendable, Hashable {
@@ -34,24 +36,35 @@ public struct ReplayResult: Sendable, Hashable {
 final class ReplayJob: Sendable {
     let letters: [DeadLetter]
     let answer = Channel<ReplayResult>(capacity: 1)
+    private let counts = Locked(SliceCounts())
 
     init(_ letters: [DeadLetter]) { self.letters = letters }
 
-    /// Letters that can be in one batch: those of one file of one source, up to a limit.
-    func forEachRun(_ body: (ArraySlice<DeadLetter>) throws -> Void) rethrows {
-        var start = 0
-        while start < letters.count {
-            var end = start + 1
-            while end < letters.count, end - start < 256,
-                letters[end].text("source") == letters[start].text("source"),
-                letters[end].text("source_file") == letters[start].text("source_file")
-            {
-                end += 1
-            }
-            try body(letters[start..<end])
-            start = end
+    /// Some of them were run, and this is what was counted.
+    func note(_ counted: SliceCounts) { counts.withLock { $0 += counted } }
+
+    /// What became of all of them.
+    var result: ReplayResult {
+        let counts = counts.withLock { $0 }
+        var result = ReplayResult()
+        result.total = letters.count
+        result.dead = counts.deadLetters
+        result.dropped = counts.dropped
+        result.delivered = letters.count - counts.deadLetters - counts.dropped
+        return result
+    }
+
+    /// Letters from a place on that can be in one batch: those of one file of one source.
+    func part(from start: Int) -> ArraySlice<DeadLetter> {
+        let first = letters[start]
+        let rest = letters[start...].prefix(Self.partLimit)
+        return rest.prefix {
+            $0.text("source") == first.text("source")
+                && $0.text("source_file") == first.text("source_file")
         }
     }
+
+    private static let partLimit = 64
 }
 
 extension Batch {
@@ -88,6 +101,7 @@ extension PipelineRun {
     /// Runs dead letters through the rules again, from the first stage on; returns when what became
     /// of them is kept. Any thread.
     public func replay(_ letters: [DeadLetter]) throws(PipelineError) -> ReplayResult {
+        guard !letters.isEmpty else { return ReplayResult() }
         let job = ReplayJob(letters)
         guard replays.send(job), let result = job.answer.receive() else {
             throw PipelineError(exitCode: 1, "the pipeline is stopping; try again later")

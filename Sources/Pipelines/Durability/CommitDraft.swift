@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Queueing
 internal import Scripting
-internal import Stages
 
 /// What one commit will hold: everything that has changed since the last one, taken between two
 /// batches.
@@ -28,8 +29,8 @@ struct CommitDraft: Sendable {
     var isOutboxKept = true
     /// How far the outbox has come: numbers of rows before which all are delivered.
     var delivered: [(sink: String, before: UInt64)] = []
-    /// Called once the commit is kept.
-    var whenKept: (@Sendable () -> Void)?
+    /// Called in order once the commit is kept, on the thread that commits.
+    var whenKept: [@Sendable () -> Void] = []
     /// Waits until the rows of a sink are on stable storage.
     var syncers: [@Sendable () throws(ConnectorError) -> Void] = []
 
@@ -62,11 +63,9 @@ struct CommitDraft: Sendable {
         var queues: [QueueHandle]
     }
 
-    /// Adds where a connector stands, as far as that has changed.
-    mutating func addPositions(_ owner: String, _ connector: any Resumable) {
-        connector.takePositions { name, position in
-            StoreEntry.add(Array("\(owner)\0\(name)".utf8), position, to: &positions)
-        }
+    /// Adds where a connector stands, under a name of its own.
+    mutating func addPosition(_ owner: String, _ name: String, _ position: [UInt8]) {
+        StoreEntry.add(Array("\(owner)\0\(name)".utf8), position, to: &positions)
     }
 
     /// Adds what has changed in a VM.
@@ -95,13 +94,11 @@ struct CommitPacer {
     mutating func note(_ count: Int) { pending += count }
 
     func isDue(now: UInt64) -> Bool {
-        pending > 0 && (pending >= records || now >= last + every)
+        pending > 0 && (isFull || now >= last + every)
     }
 
-    /// So much waits that whoever takes records must wait, too.
-    func isOverdue(now: UInt64) -> Bool {
-        pending >= records * 64 && now >= last + every * 5
-    }
+    /// As many records wait as one commit may hold.
+    var isFull: Bool { pending >= records }
 
     mutating func hasCommitted(now: UInt64) {
         pending = 0

@@ -1,12 +1,13 @@
+internal import Connecting
+internal import Definitions
 internal import Queueing
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// The thread that makes commits last: first the rows of the sinks, then the frame that counts
 /// them. While it waits for the disk, records go on, and all that comes is in the next commit.
 final class Committer: Sendable {
     private let opening: StoreOpening
-    private let outbox: Outbox
     private let drafts = Channel<CommitDraft>(capacity: 1)
     private let answers = Channel<Void>(capacity: 2)
     private let inFlight = Atomic<Int>(0)
@@ -20,9 +21,8 @@ final class Committer: Sendable {
     private let isClosing = Atomic<Bool>(false)
     private let pause = Channel<Void>(capacity: 1)
 
-    init(_ opening: StoreOpening, _ outbox: Outbox, checkpointNanoseconds: Int64) {
+    init(_ opening: StoreOpening, checkpointNanoseconds: Int64) {
         self.opening = opening
-        self.outbox = outbox
         self.checkpointNanoseconds = checkpointNanoseconds
     }
 
@@ -47,8 +47,7 @@ final class Committer: Sendable {
                     for _ in 0..<2 { _ = store.state.settleOne() }
                     _ = try snapshots.step()
                     committed.add(1, ordering: .relaxed)
-                    if !draft.outbox.isEmpty { outbox.hand(draft.outbox) }
-                    draft.whenKept?()
+                    for tell in draft.whenKept { tell() }
                 } catch {
                     failure = PipelineError(exitCode: 1, "error: \(error)")
                     if let failure { fail(failure) }

@@ -1,4 +1,4 @@
-internal import Stages
+internal import Connecting
 
 /// Rows of one commit for one sink that takes them from the outbox.
 struct OutboxChunk: Sendable, Hashable {

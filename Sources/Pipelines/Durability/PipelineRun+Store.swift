@@ -1,7 +1,9 @@
+internal import Definitions
 public import Journal
 public import Queueing
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 extension PipelineRun {
     /// Where positions and state are kept; waits until it is open. Nil when nothing is kept.

@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Journal
 internal import Queueing
+internal import Threads
 
 /// The store of a pipeline: its journal with the queues, and the state that follows from it.
 final class PipelineStore: @unchecked Sendable {  // `state` is the committer's after the start.

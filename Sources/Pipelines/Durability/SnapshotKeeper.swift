@@ -1,5 +1,6 @@
 internal import Journal
 internal import Queueing
+internal import Threads
 
 /// Takes the snapshots of a pipeline's store: the committer copies the state slice by slice between
 /// commits, so that none waits longer than for one slice, and a thread of its own writes them down

@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Journal
 internal import Queueing
+internal import Threads
 
 /// A store that is being opened on a thread of its own, while rules are loaded.
 final class StoreOpening: Sendable {

@@ -1,5 +1,7 @@
+internal import Definitions
 public import Records
 internal import Scripting
+internal import Threads
 
 /// One who looks at what a running pipeline does; rules are measured for as long. One thread.
 public final class Activity {

@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// Runs one record once more, beside the stream and without effects, and tells what each stage made
 /// of it. One thread.

@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// A record as a source gave it, to be looked at once more.
 struct FoundRecord {
@@ -126,7 +127,7 @@ struct RecordFinder {
             batch.removeAll()
             guard
                 let outcome = try? reader.read(
-                    into: batch, limit: PipelineRun.batchLimit, milliseconds: 0),
+                    into: batch, limit: ReadLimit(bytes: SlicePacer.most), milliseconds: 0),
                 case .records = outcome,
                 // A source that has no files takes none.
                 batch.file == path

@@ -1,6 +1,7 @@
+internal import Connecting
+public import Definitions
 public import Records
 internal import Scripting
-internal import Stages
 internal import Windowing
 
 /// What a pipeline is made of, and which stage reads and writes which fields, as the files say it.

@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// What lookers want of the threads that run rules. Each of them sees it between two batches, by
 /// one number that is the same while nobody comes or goes.

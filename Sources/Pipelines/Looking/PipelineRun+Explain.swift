@@ -1,7 +1,8 @@
+internal import Connecting
+public import Definitions
 internal import Queueing
 public import Records
 internal import Scripting
-internal import Stages
 
 extension PipelineRun {
     /// What became of a record, stage by stage, with the rules of now; nothing changes. Throws when

@@ -1,5 +1,7 @@
+public import Definitions
 public import Records
 internal import Scripting
+internal import Threads
 
 /// Where the time of a stage's rule goes, line by line; it is sampled for as long. One thread.
 public final class Profiling {

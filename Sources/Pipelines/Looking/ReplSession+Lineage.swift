@@ -1,3 +1,5 @@
+internal import Definitions
+
 extension ReplSession {
     /// The way of the record through the runs so far, or what the rules do with a stage or a field.
     func lineage(_ name: String) -> [String] {

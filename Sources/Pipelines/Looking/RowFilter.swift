@@ -1,6 +1,7 @@
+internal import Connecting
+public import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 
 /// A condition in Lua on the rows that a looker sees, with the sandbox and the budget of a rule.
 /// One thread, which is none of the run's: what it costs does not slow the stream.

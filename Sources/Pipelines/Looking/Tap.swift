@@ -1,7 +1,9 @@
+internal import Connecting
+public import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// What of a stage somebody wants to look at.
 public enum TapPoint: Sendable, Hashable {
@@ -73,7 +75,7 @@ public final class Tap: Sendable {
 }
 
 /// The sink behind the point that is looked at, if there is one.
-final class TapSink: Sink {
+final class TapSink: OutletSink {
     private let run: PipelineRun
 
     init(_ run: PipelineRun) { self.run = run }
@@ -84,7 +86,7 @@ final class TapSink: Sink {
         if let drops = tap.drops(count) { run.shared.withLock { $0.counts.add(drops) } }
     }
 
-    func flush() throws(ConnectorError) {}
+    func addEntries(to draft: inout CommitDraft) {}
     func finish() throws(ConnectorError) { run.looking.tap?.finish() }
     func abandon() { run.looking.tap?.finish() }
 }

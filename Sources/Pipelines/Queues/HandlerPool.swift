@@ -1,8 +1,10 @@
+internal import Definitions
 internal import Journal
 internal import Queueing
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The threads of one handler: each takes a message, runs the script, and settles the message.
 ///

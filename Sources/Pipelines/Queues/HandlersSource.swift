@@ -1,11 +1,13 @@
+internal import Connecting
+internal import Definitions
 internal import Journal
 internal import Queueing
 internal import Records
-internal import Stages
+internal import Threads
 
 /// What a pipeline of nothing but handlers reads: no records. With `--once` it ends when there is
 /// nothing left in the queues that have handlers.
-final class HandlersSource: Source {
+final class HandlersSource: IntakeSource {
     private let queues: Set<String>
     private let store: Store<SystemDisk>
     private let isOnce: Bool
@@ -18,7 +20,7 @@ final class HandlersSource: Source {
     }
 
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         _ = pause.receive(milliseconds: max(1, min(milliseconds, 20)))
         guard isOnce else { return .nothingYet }
@@ -30,5 +32,5 @@ final class HandlersSource: Source {
         } catch { throw ConnectorError("handlers: \(error)") }
     }
 
-    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {}
+    func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {}
 }

@@ -1,6 +1,8 @@
+internal import Definitions
 internal import Queueing
 internal import Records
 internal import Synchronization
+internal import Threads
 
 /// What a run leaves behind for the catalogue. A note that cannot be kept is no reason to fail.
 extension PipelineRun {

@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 public import Queueing
 internal import Scripting
-internal import Stages
 
 extension PipelineRun {
     /// The names that lead to queues; none without a store.
@@ -22,7 +23,7 @@ extension PipelineRun {
         for handler in plan.definition.handlers {
             guard let store else {
                 throw PipelineError(
-                    exitCode: 2, "\(handler.location): \(Self.queueNeedsStore.description)")
+                    exitCode: 2, "\(handler.location): \(ConnectorError.queueNeedsStore.description)")
             }
             try HandlerPool(run: self, handler: handler, store: store).start()
         }
@@ -34,7 +35,7 @@ extension PipelineRun {
         guard let store, let committer else {
             throw refused(
                 PipelineError(
-                    exitCode: 2, "\(first.location): \(Self.queueNeedsStore.description)"))
+                    exitCode: 2, "\(first.location): \(ConnectorError.queueNeedsStore.description)"))
         }
         var schedules = Schedules(self, store, committer)
         do throws(PipelineError) { try schedules.publishDue() } catch { throw refused(error) }

@@ -1,6 +1,7 @@
+internal import Connecting
+public import Definitions
 public import Queueing
 internal import Records
-internal import Stages
 
 /// What queues ask, in their own words.
 extension QueueScripts {

@@ -1,17 +1,14 @@
+public import Definitions
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The Lua functions that queues ask: how long to wait, whether a route takes a message, what a
 /// redrive makes of one. Any thread may ask; they run on a thread of their own, one at a time,
 /// in the sandbox and the budget of rules.
 public final class QueueScripts: Sendable {
-    /// A function by its file; `text` is given for one that is not part of the pipeline.
-    struct Name: Hashable, Sendable {
-        var file: String
-        var text: [UInt8]?
-        var function: ScriptFunction
-    }
+    typealias Name = QueueFunction
 
     /// What a function gave.
     enum Answer: Sendable {
@@ -90,45 +87,6 @@ public final class QueueScripts: Sendable {
             } catch {
                 job.answer.send(.failed(error.description))
             }
-        }
-    }
-}
-
-/// What the engine calls in a file, by its name.
-enum ScriptFunction: String, Hashable, Sendable, CaseIterable {
-    /// `retry(message, attempt, error)`: seconds to wait, or nil for dead.
-    case retry
-    /// `match(message)`: true when a route takes it.
-    case match
-    /// `map(message)`: the message with another payload, or `drop()`.
-    case map
-
-    /// How it is called, for messages about it.
-    var signature: String {
-        switch self {
-        case .retry: "retry(message, attempt, error)"
-        case .match: "match(message)"
-        case .map: "map(message)"
-        }
-    }
-
-    /// Put behind a file, this makes a rule of it that calls the function.
-    var epilogue: String {
-        let check =
-            "\nif type(\(rawValue)) ~= \"function\" then "
-            + "error(\"the file defines no function \(signature)\", 0) end\n"
-        switch self {
-        case .retry:
-            return check + "function process(r) return "
-                + "{{result = retry(r.message, r.attempt, r.error)}} end\n"
-        case .match:
-            return check
-                + "function process(r) return {{result = match(r.message) and true or false}} end\n"
-        case .map:
-            return check + "function process(r) local m = map(r.message) "
-                + "if m == nil then m = r.message end "
-                + "if tostring(m):sub(1, 5) == \"drop(\" then return m end "
-                + "return {{result = m.payload}} end\n"
         }
     }
 }

@@ -1,17 +1,21 @@
+internal import Connecting
 internal import Journal
 internal import Queueing
 internal import Records
-internal import Stages
+internal import Threads
 
 /// Messages of a queue as records. They are leased to this process, and acknowledged in the commit
 /// that holds what became of them.
-final class QueueSource: Source {
+final class QueueSource: IntakeSource {
     private let store: Store<SystemDisk>
     private let queue: QueueHandle
     private let name: String
     private let sourceName: String
     private let isOnce: Bool
-    private var receipts: [Receipt] = []
+    /// Of messages that were read and are in no commit yet, in order.
+    private var receipts: [Receipt?] = []
+    /// How many messages the last batch held.
+    private var lastCount = 0
     private let pause = Channel<Void>(capacity: 1)
 
     init(_ queue: String, _ store: Store<SystemDisk>, _ context: RunContext) throws(ConnectorError)
@@ -26,12 +30,12 @@ final class QueueSource: Source {
     }
 
     func read(
-        into batch: Batch, limit: Int, milliseconds: Int
+        into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         do throws(QueueError) {
             var waited = 0
             while true {
-                if try take(into: batch) { return .records }
+                if try take(into: batch, limit) { return .records }
                 if isOnce, receipts.isEmpty, try isEmpty { return .end }
                 guard waited < milliseconds else { return .nothingYet }
                 waited += 2
@@ -46,25 +50,31 @@ final class QueueSource: Source {
         get throws(QueueError) { try store.status(of: queue)?.counts.size == 0 }
     }
 
-    private func take(into batch: Batch) throws(QueueError) -> Bool {
+    private func take(into batch: Batch, _ limit: ReadLimit) throws(QueueError) -> Bool {
         // The lease ends with this process, whatever its length.
         let lease = store.settings(of: queue).maxLease
-        let messages = try store.receive(from: queue, max: 256, lease: lease, isOwned: true)
+        let most = min(limit.records ?? Self.most, Self.most)
+        let messages = try store.receive(from: queue, max: most, lease: lease, isOwned: true)
         guard !messages.isEmpty else { return false }
+        lastCount = messages.count
         batch.source = sourceName
         batch.file = name
         for message in messages {
-            if let receipt = message.receipt { receipts.append(receipt) }
+            receipts.append(message.receipt)
             batch.add(message)
         }
         return true
     }
 
-    /// What is to be acknowledged by the next commit.
-    func takeReceipts() -> (QueueHandle, [Receipt])? {
-        guard !receipts.isEmpty else { return nil }
-        defer { receipts.removeAll() }
-        return (queue, receipts)
+    private static let most = 256
+
+    /// What was done is acknowledged by the commit.
+    func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {
+        let waiting = next.map { max(0, lastCount - $0.index) } ?? 0
+        let done = receipts.prefix(max(0, receipts.count - waiting)).compactMap { $0 }
+        receipts.removeFirst(max(0, receipts.count - waiting))
+        // A message that is delivered at most once has no receipt.
+        if !done.isEmpty { draft.receipts.append((queue, done)) }
     }
 }
 
@@ -93,7 +103,7 @@ extension Batch {
 }
 
 /// Rows into a queue; each is a message once its commit is kept.
-final class QueueSink: Sink {
+final class QueueSink: OutletSink {
     private let queue: QueueHandle
     private var rows: [[UInt8]] = []
 
@@ -107,21 +117,16 @@ final class QueueSink: Sink {
         self.rows += unsafe lines(of: rows)
     }
 
-    func flush() throws(ConnectorError) {}
-    func finish() throws(ConnectorError) {}
-    func abandon() {}
-
-    /// What is to be published by the next commit.
-    func takeRows() -> (QueueHandle, [[UInt8]])? {
-        guard !rows.isEmpty else { return nil }
-        defer { rows.removeAll() }
-        return (queue, rows)
+    func addEntries(to draft: inout CommitDraft) {
+        guard !rows.isEmpty else { return }
+        draft.messages.append((queue, rows))
+        rows.removeAll()
     }
 }
 
 extension PipelineStore {
     /// A sink into a queue, or into an exchange.
-    func sink(_ name: String) throws(ConnectorError) -> any Sink {
+    func sink(_ name: String) throws(ConnectorError) -> any OutletSink {
         if let exchange = exchanges.first(where: { $0.name == name }) {
             return ExchangeSink(exchange)
         }
@@ -130,7 +135,7 @@ extension PipelineStore {
 }
 
 /// Rows into whatever queues an exchange says; each is a message once its commit is kept.
-final class ExchangeSink: Sink {
+final class ExchangeSink: OutletSink {
     private let exchange: Exchange
     private var rows: [CommitDraft.Routed] = []
 
@@ -148,32 +153,23 @@ final class ExchangeSink: Sink {
         }
     }
 
-    func flush() throws(ConnectorError) {}
-    func finish() throws(ConnectorError) {}
-    func abandon() {}
-
-    /// What is to be published by the next commit.
-    func takeRows() -> [CommitDraft.Routed] {
-        defer { rows.removeAll() }
-        return rows
+    func addEntries(to draft: inout CommitDraft) {
+        draft.routed += rows
+        rows.removeAll()
     }
 }
 
 /// Dead letters on their way into the store.
-final class LetterSink: Sink {
+final class LetterSink: OutletSink {
     private var rows: [[UInt8]] = []
 
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
         self.rows += unsafe lines(of: rows)
     }
 
-    func flush() throws(ConnectorError) {}
-    func finish() throws(ConnectorError) {}
-    func abandon() {}
-
-    func takeRows() -> [[UInt8]] {
-        defer { rows.removeAll() }
-        return rows
+    func addEntries(to draft: inout CommitDraft) {
+        draft.letters += rows
+        rows.removeAll()
     }
 }
 

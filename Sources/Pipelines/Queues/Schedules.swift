@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Queueing
 internal import Records
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Publishes the messages of schedules when their time has come.
 ///

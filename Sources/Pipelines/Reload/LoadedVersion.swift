@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// A rule set that is loaded for every thread that runs rules, and what it has done since it became
 /// active. Any thread.

@@ -1,3 +1,4 @@
+internal import Definitions
 internal import Journal
 internal import Queueing
 internal import Scripting

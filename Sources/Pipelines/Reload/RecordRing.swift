@@ -1,5 +1,6 @@
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// The last records as they were read, for trying a new version on. Filled by the thread that reads
 /// or runs batches, looked at by the one that reloads.

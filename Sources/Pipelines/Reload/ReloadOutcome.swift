@@ -1,3 +1,5 @@
+internal import Threads
+
 /// What somebody wants of a reload.
 public struct ReloadRequest: Sendable {
     /// What asks: `watch`, `command` or `rollback`.

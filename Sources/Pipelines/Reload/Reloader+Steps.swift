@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// What a version has to pass before any worker sees it.
 extension Reloader {
@@ -41,9 +43,7 @@ extension Reloader {
                 if index == 0 {
                     try plan.checkAggregates(vm)
                     layouts = StateLayout.all(of: vm, in: plan)
-                    if vm.usesState, run.workerCount > 1,
-                        !run.usesState.load(ordering: .relaxed)
-                    {
+                    if run.distribution == .anyLane, plan.keepsStateInFront {
                         throw RuleError(
                             "the new rules use state and the running ones do not; with several "
                                 + "workers that needs a restart")
@@ -155,7 +155,7 @@ extension Plan {
 extension RuleSet {
     /// Findings with the lines that they are about, on one screen.
     func render(_ findings: [Diagnostic]) -> String {
-        Stages.render(findings) { file, line in
+        Connecting.render(findings) { file, line in
             guard let bytes = bytes(of: file) else { return nil }
             let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
             guard lines.indices.contains(line - 1) else { return nil }

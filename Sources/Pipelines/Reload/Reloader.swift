@@ -1,7 +1,9 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 internal import Synchronization
+internal import Threads
 
 /// Replaces the rules of a running pipeline, or says why not. One reload at a time; any thread.
 ///

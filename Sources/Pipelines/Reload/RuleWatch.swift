@@ -1,6 +1,8 @@
+internal import Definitions
 internal import Glibc
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The thread that looks whether rule files have changed, and then reloads them.
 ///

@@ -1,6 +1,8 @@
+internal import Definitions
 internal import Glibc
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// What would have come out differently if other rules had run.
 public struct ShadowReport: Sendable, Hashable {
@@ -126,7 +128,7 @@ final class ShadowRun {
         purpose.traces = false
         // What they are told is the same, so that only the rules can make a difference.
         purpose.ruleSet = old.ruleSet.version
-        purpose.now = milliseconds()
+        purpose.now = epochMilliseconds()
         var oldVM = try old.makeVM(for: purpose, log: nil)
         var newVM = try new.makeVM(for: purpose, log: nil)
         for (name, table) in lookups {
@@ -214,11 +216,4 @@ final class ShadowRun {
         let line = batch.entries.first?.line ?? batch.line
         report.samples.append("\(batch.file):\(line): \(text)")
     }
-}
-
-/// Milliseconds since 1970.
-func milliseconds() -> Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec / 1_000_000)
 }

@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// The first records of a version, after which it has proved itself or goes.
 struct Probation: Sendable {

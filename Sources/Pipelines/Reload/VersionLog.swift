@@ -1,6 +1,7 @@
+internal import Connecting
 internal import Records
 internal import Scripting
-internal import Stages
+internal import Threads
 
 /// One row of a pipeline's versions: what became of a rule set, and when.
 public struct VersionRow: Sendable, Hashable {

@@ -1,3 +1,5 @@
+public import Definitions
+
 /// Where the records of a session come from.
 public enum ReplInput: Sendable, Hashable {
     /// A file of JSON lines or CSV.

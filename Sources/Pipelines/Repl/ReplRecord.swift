@@ -1,6 +1,6 @@
+public import Connecting
 internal import Records
 internal import Scripting
-public import Stages
 
 /// One record that a session works on.
 public struct ReplRecord: Sendable {
@@ -60,7 +60,8 @@ extension ReplRecord {
         let batch = Batch()
         while records.count < most {
             batch.removeAll()
-            guard case .records = try source.read(into: batch, limit: 1 << 18, milliseconds: 100)
+            guard case .records = try source.read(
+                into: batch, limit: ReadLimit(bytes: 1 << 18), milliseconds: 100)
             else { break }
             records += Self.records(of: batch)
         }

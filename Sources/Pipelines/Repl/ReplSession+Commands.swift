@@ -1,6 +1,7 @@
+internal import Connecting
+internal import Definitions
 internal import Records
 internal import Scripting
-internal import Stages
 
 extension ReplSession {
     /// The commands with what they take and do, in the order of `:help`.

@@ -1,7 +1,8 @@
+internal import Connecting
+internal import Definitions
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
 
 extension ReplSession {
     func stageRun(_ index: Int, second: Int, of record: ReplRecord) -> StageRun {

@@ -1,7 +1,9 @@
+internal import Connecting
+public import Definitions
 internal import Glibc
 internal import Records
 internal import Scripting
-internal import Stages
+internal import Threads
 
 /// A session in which a person tries records against rules; it takes lines and gives lines.
 ///
@@ -197,11 +199,4 @@ extension StageDefinition {
         if case .files(_, .some(let rule)) = work { return rule.path }
         return nil
     }
-}
-
-/// CPU time of the calling thread.
-func threadNanoseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// What one stage made of one record.
 struct StageResult {

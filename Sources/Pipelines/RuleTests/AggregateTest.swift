@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// Runs the tests of a file that returns `{init, add, merge, result}`: `in` is added up, `out` is
 /// the result.

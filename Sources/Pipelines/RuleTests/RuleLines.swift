@@ -1,5 +1,5 @@
+internal import Connecting
 internal import Scripting
-internal import Stages
 
 /// Looks for places in the text of a rule file.
 struct RuleLines {

@@ -1,3 +1,4 @@
+internal import Definitions
 internal import Records
 
 /// What a rule made of the records of one test.

@@ -1,5 +1,5 @@
+public import Connecting
 public import Records
-public import Stages
 
 /// What came of running the tests of a rule set.
 public struct RuleTestReport: Sendable {

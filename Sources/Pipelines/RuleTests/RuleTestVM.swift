@@ -1,5 +1,7 @@
+internal import Definitions
 internal import Records
 internal import Scripting
+internal import Threads
 
 /// Runs the tests of one rule file, each in a VM of its own, so that none depends on another.
 struct RuleTestVM {

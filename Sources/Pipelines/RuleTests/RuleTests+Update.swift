@@ -1,6 +1,7 @@
+internal import Connecting
+public import Definitions
 internal import Records
 public import Scripting
-internal import Stages
 
 extension RuleTests {
     /// The test files as they are with what came out as what is expected; only those that change.

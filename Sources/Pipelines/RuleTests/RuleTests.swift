@@ -1,7 +1,9 @@
+internal import Connecting
+public import Definitions
 internal import Glibc
 internal import Records
 public import Scripting
-internal import Stages
+internal import Threads
 
 /// Runs the `*.test.yaml` files of a pipeline folder against a rule set.
 ///
@@ -26,9 +28,7 @@ public struct RuleTests {
 
     /// The test files below `rules/` of a pipeline folder, sorted by path.
     public static func files(in folder: String) -> [RuleSet.File] {
-        paths(below: "rules", of: folder, ending: ".test.yaml").map {
-            RuleSet.File(path: $0, bytes: readFile(folder + "/" + $0) ?? [])
-        }
+        RuleTestFiles.all(in: folder)
     }
 
     /// Runs every test; what is wrong with the test files is in the report, too.
@@ -57,23 +57,11 @@ public struct RuleTests {
 
     /// A test file as values, or what is wrong with it.
     func read(_ file: RuleSet.File) -> (file: RuleTestFile?, findings: [Diagnostic]) {
-        let rules = Self.paths(below: "rules", of: plan.definition.folder, ending: ".lua")
-        var reader = RuleTestReader(
-            path: file.path, lookups: plan.definition.lookups.map(\.name),
-            ruleNames: rules.map { String($0.dropFirst("rules/".count)) },
-            isRule: { [plan] in Self.script($0, plan) != nil })
-        let read = reader.read(file.bytes)
-        return (read, reader.findings)
+        RuleTestFiles.read(file, for: plan)
     }
 
     /// A rule file of the rule set, or else of the folder.
-    func script(_ path: String) -> RuleSet.File? { Self.script(path, plan) }
-
-    private static func script(_ path: String, _ plan: Plan) -> RuleSet.File? {
-        let bytes =
-            plan.ruleSet.bytes(of: path) ?? readFile(resolve(path, in: plan.definition.folder))
-        return bytes.map { RuleSet.File(path: path, bytes: $0) }
-    }
+    func script(_ path: String) -> RuleSet.File? { RuleTestFiles.script(path, for: plan) }
 
     private mutating func run(_ file: RuleTestFile, into report: inout RuleTestReport) {
         guard let script = script(file.rule.path) else { return }
@@ -188,22 +176,6 @@ public struct RuleTests {
         }
     }
 
-    /// Files below a folder of the pipeline with this ending, sorted.
-    static func paths(below start: String, of folder: String, ending: String) -> [String] {
-        var found: [String] = []
-        func visit(_ path: String, depth: Int) {
-            for name in names(in: folder + "/" + path) {
-                let inner = path + "/" + name
-                if isFolder(folder + "/" + inner) {
-                    if depth < 8 { visit(inner, depth: depth + 1) }
-                } else if name.hasSuffix(ending) {
-                    found.append(inner)
-                }
-            }
-        }
-        visit(start, depth: 0)
-        return found.sorted()
-    }
 }
 
 extension LookupRows {

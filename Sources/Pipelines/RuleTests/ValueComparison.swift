@@ -1,3 +1,4 @@
+internal import Definitions
 public import Records
 
 /// Compares values and notes where they differ.

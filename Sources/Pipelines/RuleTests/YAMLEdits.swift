@@ -1,5 +1,6 @@
+internal import Connecting
+internal import Definitions
 internal import Records
-internal import Stages
 
 /// Replaces values in the text of a YAML file and leaves everything else as it is.
 struct YAMLEdits {

@@ -1,0 +1,110 @@
+/// What a connector needs to know about the run it is opened for.
+public struct RunContext: Sendable {
+    /// The pipeline folder; relative paths of `pipeline.yaml` start here.
+    public var folder: String
+    /// Read to the end of the input, then stop (`--once`).
+    public var once: Bool
+    /// Files that replace the source's path (`--input`), relative to the current directory.
+    public var inputs: [String]
+    /// The longest record in bytes.
+    public var recordLimit: Int
+    /// The name of the source in `pipeline.yaml`.
+    public var sourceName: String
+    /// What became of the connector's positions when an earlier run ended or was killed.
+    public var resumption = Resumption()
+    /// Tells a person what does not stop the run; lines end with "\n".
+    public var warn: @Sendable (String) -> Void = { _ in }
+
+    /// Creates a context.
+    public init(
+        folder: String, once: Bool, inputs: [String], recordLimit: Int, sourceName: String
+    ) {
+        self.folder = folder
+        self.once = once
+        self.inputs = inputs
+        self.recordLimit = recordLimit
+        self.sourceName = sourceName
+    }
+}
+
+/// Where a connector goes on.
+public struct Resumption: Sendable {
+    /// True when positions are kept in a store, so that a later run will go on.
+    public var isKept = false
+    /// True when rows behind the last commit are cut off, because they will come again.
+    public var cutsUncommitted = true
+    /// The positions at the last commit, under the connector's own names.
+    public var positions: [String: [UInt8]] = [:]
+
+    /// Creates the resumption of a run that keeps nothing.
+    public init() {}
+}
+
+/// A kind of source, as named in `pipeline.yaml`; `check` runs at load time, `open` at start.
+public struct SourceKind: Sendable {
+    /// The key in `source:`, for instance `file`.
+    public var name: String
+    /// Reads the options, reporting every wrong one; returns what opens the source.
+    public var configure:
+        @Sendable (Setting, inout [Diagnostic]) -> (
+            @Sendable (RunContext) throws(ConnectorError) -> any Source
+        )?
+
+    /// Creates a kind.
+    public init(
+        name: String,
+        configure:
+            @escaping @Sendable (Setting, inout [Diagnostic]) -> (
+                @Sendable (RunContext) throws(ConnectorError) -> any Source
+            )?
+    ) {
+        self.name = name
+        self.configure = configure
+    }
+}
+
+/// A kind of sink, as named in `pipeline.yaml`; `configure` runs at load time, `open` at start.
+public struct SinkKind: Sendable {
+    /// The key in a sink, for instance `file`.
+    public var name: String
+    /// True when a row that was written stays, so that rows must not be revised later. Such a sink
+    /// has the option `upsert: true` for rows whose readers keep the last revision.
+    public var isAppendOnly: Bool
+    /// Where the options ask for the outbox; nil when they do not. `.outbox` must be opened then,
+    /// and only then.
+    public var outbox: @Sendable (Setting) -> Location?
+    /// Reads the options, reporting every wrong one; returns what opens the sink.
+    public var configure:
+        @Sendable (Setting, inout [Diagnostic]) -> (
+            @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
+        )?
+
+    /// Creates a kind.
+    public init(
+        name: String, isAppendOnly: Bool = true,
+        outbox: @escaping @Sendable (Setting) -> Location? = { _ in nil },
+        configure:
+            @escaping @Sendable (Setting, inout [Diagnostic]) -> (
+                @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
+            )?
+    ) {
+        self.name = name
+        self.isAppendOnly = isAppendOnly
+        self.outbox = outbox
+        self.configure = configure
+    }
+}
+
+/// The sources and sinks that a program wires in; there is no registration behind its back.
+public struct Catalogue: Sendable {
+    /// The kinds of source.
+    public var sources: [SourceKind]
+    /// The kinds of sink.
+    public var sinks: [SinkKind]
+
+    /// Creates a catalogue.
+    public init(sources: [SourceKind], sinks: [SinkKind]) {
+        self.sources = sources
+        self.sinks = sinks
+    }
+}

@@ -1,0 +1,42 @@
+/// Where rows go at once, and from where they can be taken back; used by one thread only.
+///
+/// What was written counts once it is committed: `takePositions` says how far that is, `syncer`
+/// makes it last, then the positions go into the store. What lies behind them is cut off by the
+/// next run. A sink that cannot cut off rows is better an `OutboxSink`.
+public protocol Sink: AnyObject {
+    /// Takes whole rows, each one JSON text and "\n".
+    ///
+    /// - Throws: an error whose `remedy` says whether the same rows come again, or which of them
+    ///   are refused for good, while all others count as written.
+    func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError)
+    /// Called when no more rows are at hand: what was written must become visible now.
+    func flush() throws(ConnectorError)
+    /// Calls with each position that has changed since the last call, under names of the sink's own.
+    func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void)
+    /// Waits until everything written before the call is on stable storage; runs on another thread
+    /// while rows are written. Nil when there is nothing to wait for.
+    var syncer: (@Sendable () throws(ConnectorError) -> Void)? { get }
+    /// The other side is to be opened anew, because `write` asked for it.
+    func reconnect() throws(ConnectorError)
+    /// Called once at the end of a run that went well; positions may change once more.
+    func finish() throws(ConnectorError)
+    /// Called once instead of `finish` when the run failed; leaves no half-written file in place.
+    func abandon()
+}
+
+extension Sink {
+    /// Says nothing: rows cannot be taken back.
+    public func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {}
+    /// Nothing to wait for.
+    public var syncer: (@Sendable () throws(ConnectorError) -> Void)? { nil }
+    /// There is no connection.
+    public func reconnect() throws(ConnectorError) {}
+}
+
+/// A sink that was opened, by the way in which it takes rows.
+public enum OpenedSink {
+    /// Rows are written as they come, and what is not committed is cut off by the next run.
+    case rows(any Sink)
+    /// Rows go into the store with their commit, and are delivered once it is kept.
+    case outbox(any OutboxSink)
+}

@@ -1,0 +1,127 @@
+internal import Connecting
+
+/// How often one output may arrive.
+public enum Delivery: String, Sendable, Hashable, CaseIterable {
+    /// Once, also over kills and restarts.
+    case exactlyOnce = "exactly_once"
+    /// Once, or again after a restart.
+    case atLeastOnce = "at_least_once"
+    /// Once, or not at all after a kill.
+    case atMostOnce = "at_most_once"
+}
+
+/// When a commit of a pipeline counts as kept.
+public enum PipelineDurability: Sendable, Hashable {
+    /// Synced: it survives a power cut. Only this is called durable.
+    case disk
+    /// Written at once and synced within so many milliseconds, which a power cut may take.
+    case within(milliseconds: Int)
+    /// Written at once, synced when the system likes: it survives the process only.
+    case osCache
+    /// Never written: every run begins anew.
+    case memory
+}
+
+/// How rules are replaced while the stream runs.
+public struct ReloadDefinition: Sendable, Hashable {
+    /// The files are watched.
+    public var watch = false
+    /// The last records that a new version is tried on.
+    public var shadow = 1000
+    /// The share of them that may come out differently, 0 to 1.
+    public var maxDifference = 1.0
+    /// The records after which a new version has proved itself.
+    public var probationRecords = 1000
+    /// The share of them that may fail, 0 to 1.
+    public var probationErrorRate = 0.05
+
+    /// The usual settings.
+    package init() {}
+}
+
+/// Settings of the engine that are checked in full, and kept for the parts that come to use them.
+extension DefinitionReader {
+    mutating func readEngineSettings(_ root: inout SettingReader) {
+        if let word = root.choice("delivery", of: Delivery.allCases.map(\.rawValue)) {
+            definition.delivery = Delivery(rawValue: word) ?? .exactlyOnce
+        }
+        if let setting = root.setting("durability") { readDurability(setting) }
+        checkOutboxes()
+        if let setting = root.setting("checkpoint") {
+            var reader = SettingReader(setting, what: "checkpoint")
+            reader.require("every")
+            definition.checkpointNanoseconds =
+                reader.nanoseconds("every") ?? definition.checkpointNanoseconds
+            findings += reader.finish()
+        }
+        if let setting = root.setting("time") { readTime(setting) }
+        if let setting = root.setting("reload") { readReload(setting) }
+    }
+
+    /// `disk`, `os-cache`, `memory` or `{disk-within: 100ms}`, also written `disk-within: 100ms`.
+    private mutating func readDurability(_ setting: Setting) {
+        if case .mapping = setting.content {
+            var reader = SettingReader(setting, what: "durability")
+            reader.require("disk-within")
+            if let nanoseconds = reader.nanoseconds("disk-within") {
+                let milliseconds = max(1, Int(nanoseconds / 1_000_000))
+                definition.durability = .within(milliseconds: milliseconds)
+            }
+            findings += reader.finish()
+            return
+        }
+        let levels: [String: PipelineDurability] = [
+            "disk": .disk, "os-cache": .osCache, "memory": .memory,
+        ]
+        guard case .scalar(let text, _) = setting.content, let level = levels[text] else {
+            findings.append(
+                Diagnostic(
+                    at: setting.location,
+                    "\"durability\" must be disk, {disk-within: 100ms}, os-cache or memory"))
+            return
+        }
+        definition.durability = level
+    }
+
+    /// Rows that wait for a commit need a store that it goes into.
+    private mutating func checkOutboxes() {
+        guard definition.durability == .memory else { return }
+        for location in definition.sinks.compactMap(\.outbox) {
+            findings.append(
+                Diagnostic(
+                    at: location,
+                    "an outbox needs a store, and \"durability: memory\" keeps none; choose disk, "
+                        + "{disk-within: 100ms} or os-cache"))
+        }
+    }
+
+    private mutating func readReload(_ setting: Setting) {
+        var reader = SettingReader(setting, what: "reload")
+        var reload = ReloadDefinition()
+        reload.watch = reader.bool("watch") ?? reload.watch
+        reload.shadow = reader.integer("shadow", in: 0...1_000_000) ?? reload.shadow
+        reload.maxDifference = share("max_difference", of: &reader) ?? reload.maxDifference
+        if let probation = reader.setting("probation") {
+            var inner = SettingReader(probation, what: "reload.probation")
+            reload.probationRecords =
+                inner.integer("records", in: 1...10_000_000) ?? reload.probationRecords
+            reload.probationErrorRate =
+                share("error_rate", of: &inner) ?? reload.probationErrorRate
+            findings += inner.finish()
+        }
+        definition.reload = reload
+        findings += reader.finish()
+    }
+
+    /// A percentage as a share of 1.
+    private func share(_ key: String, of reader: inout SettingReader) -> Double? {
+        guard let value = reader.setting(key) else { return nil }
+        if case .scalar(let text, _) = value.content, text.hasSuffix("%"),
+            let number = Double(text.dropLast()), (0...100).contains(number)
+        {
+            return number / 100
+        }
+        reader.report(key, "\"\(key)\" must be a percentage from 0% to 100%, such as 5%")
+        return nil
+    }
+}
