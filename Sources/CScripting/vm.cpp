@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "internal/budget.h"
 #include "internal/lookup.h"
@@ -99,6 +100,7 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
     vm->rule_set = config->rule_set ? config->rule_set : "";
     vm->config.rule_set = vm->rule_set.c_str();
     if (vm->config.partitions == 0) vm->config.partitions = 1;
+    if (vm->config.emitted_limit == 0) vm->config.emitted_limit = SIZE_MAX;
     vm->time_reader.configure(config->time);
     vm->arena.account = &vm->arena_memory;
     vm->arena_memory.limit = config->script_memory;
@@ -173,6 +175,10 @@ void tw_vm_set_sink_count(tw_vm *vm, uint32_t count) {
     vm->sink_count = count;
     vm->marks.resize(count);
     vm->row_marks.resize(count);
+}
+
+int64_t tw_vm_set_budget(tw_vm *vm, int32_t stage, int64_t budget_nanoseconds) {
+    return std::exchange(vm->stages[size_t(stage)].budget, budget_nanoseconds);
 }
 
 void tw_vm_set_lookup(tw_vm *vm, const char *name, tw_lookup *lookup) {

@@ -26,10 +26,7 @@ extension Plan {
         options.tracksChanges = purpose.tracksChanges
         options.trace = purpose.traces
         options.now = purpose.now
-        options.scriptMemory = definition.limits.scriptMemory
-        options.recordLimit = definition.limits.record
-        options.depthLimit = definition.limits.depth
-        options.stateMemory = definition.limits.stateMemory
+        options.take(definition.limits)
         options.key = definition.key
         options.partitions = definition.partitions
         options.time = definition.time?.ruleTime
@@ -102,6 +99,17 @@ extension Plan {
                 RuleColumn(
                     field: $0.field, requirement: $0.requirement.rawValue, needsText: $0.needsText)
             }, needsRecord: isLateTaken || hook != nil, hook: hook)
+    }
+}
+
+extension RuleVMOptions {
+    /// What scripts and records may take.
+    mutating func take(_ limits: Limits) {
+        scriptMemory = limits.scriptMemory
+        recordLimit = limits.record
+        depthLimit = limits.depth
+        emittedLimit = limits.emitted
+        stateMemory = limits.stateMemory
     }
 }
 

@@ -233,6 +233,7 @@ typedef struct {
 typedef struct {
     char message[1024], file[160];
     int32_t line;
+    bool is_breach;  // of the budget: time or memory
 } tw_failure;
 
 // An aggregate stage takes rows instead of running rules. `prepare`, when given, may let the
@@ -266,6 +267,8 @@ bool tw_vm_user_aggregate(
 void tw_vm_add_wire(
     tw_vm *vm, int32_t origin, const char *output, int32_t target_kind, int32_t target);
 void tw_vm_set_sink_count(tw_vm *vm, uint32_t count);
+// What a call of the stage may take from now on; returns what it was.
+int64_t tw_vm_set_budget(tw_vm *vm, int32_t stage, int64_t budget_nanoseconds);
 // Makes `lookup` known to every stage under `name`, replacing the one before; the VM retains it.
 void tw_vm_set_lookup(tw_vm *vm, const char *name, tw_lookup *lookup);
 // Compiles and runs every script once, under its budget.
