@@ -1,6 +1,7 @@
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// What a lane makes of a slice, on its way to the outlet.
 struct LanePart: Sendable {

@@ -3,6 +3,7 @@ internal import Definitions
 internal import Records
 internal import Scripting
 internal import Synchronization
+internal import Threads
 
 /// Where rows leave, in the order in which their records were read: windows, sinks, and what goes
 /// into a commit. Used by one thread.
