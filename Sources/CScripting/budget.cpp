@@ -102,6 +102,7 @@ void begin_call(tw_vm *vm, int64_t allowed) {
     Budget &budget = vm->budget;
     budget.allowed = allowed;
     budget.serial = budget.serial + 1;
+    budget.place[0] = 0;
     budget.in_call = 1;
 }
 
@@ -114,9 +115,8 @@ void end_call(tw_vm *vm) {
     budget.place_known = false;
 }
 
-// Where the rule is now; when it has just returned, where it begins.
+// Where the rule is now; when it is not running, what is known stays.
 void note_place(lua_State *L, Budget &budget) {
-    budget.place[0] = 0;
     lua_Debug frame;
     for (int level = 0; lua_getstack(L, level, &frame); level++) {
         lua_getinfo(L, "Sl", &frame);

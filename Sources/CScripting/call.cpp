@@ -241,7 +241,6 @@ static void note_error(tw_vm *vm, const Stage &stage, int status) {
                                                         : budget.breach == int(Breach::memory);
     if (is_memory || budget.breach) {
         char message[256];
-        if (!budget.place_known && !is_memory) budget.place[0] = 0;
         if (!*budget.place) note_beginning(L, stage, budget);
         const char *place = budget.place;
         int size;

@@ -25,6 +25,31 @@ static void *resize(tw_vm *vm, void *block, size_t old_size, size_t new_size) {
     return moved;
 }
 
+// Whether a call gets memory beyond the limit, within reason. Lua collects everything before it
+// asks again, so one that is over gets what it asks for; and one that asks in vain for more room
+// for what it has gets it once, since it is stopped at its next step, where its line is known.
+static bool allow_more(tw_vm *vm, const void *block, size_t new_size) {
+    Budget &budget = vm->budget;
+    const bool is_asked_again = block && vm->refused == new_size;
+    vm->refused = new_size;
+    if (!budget.in_call) return false;
+    const MemoryAccount &account = vm->memory;
+    constexpr size_t largest_stack = 16 << 20;  // Lua's own bound
+    const bool is_bearable =
+        new_size <= largest_stack || account.used + new_size <= account.limit + account.limit / 4;
+    if (budget.breach || is_asked_again) {
+        if (!is_bearable) return false;
+        if (!budget.breach) {
+            budget.breach = int(Breach::memory);
+            arm_breach(vm);
+        }
+        return true;
+    }
+    // A new object: the stack is whole, so the place can be told before Lua gives up.
+    if (!block) note_place(vm->L, budget);
+    return false;
+}
+
 // Lua's allocator: counts every byte, and says no at the limit (but never to shrinking).
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
     tw_vm *vm = static_cast<tw_vm *>(context);
@@ -35,15 +60,9 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
         account.used -= old_size;
         return nullptr;
     }
-    if (new_size > old_size && account.used + (new_size - old_size) > account.limit) {
-        // A call that is over gets what it asks for, within reason: to say no would make Lua
-        // collect everything first.
-        bool is_over = vm->budget.breach == int(Breach::time);
-        if (!is_over || account.used + new_size > account.limit + account.limit / 4) {
-            if (vm->L && !vm->budget.place_known) note_place(vm->L, vm->budget);
-            return nullptr;
-        }
-    }
+    if (new_size > old_size && account.used + (new_size - old_size) > account.limit &&
+        !allow_more(vm, block, new_size))
+        return nullptr;
     void *moved = resize(vm, block, old_size, new_size);
     if (!moved) return new_size <= old_size ? block : nullptr;
     account.used += new_size - old_size;

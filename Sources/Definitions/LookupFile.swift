@@ -108,7 +108,9 @@ extension LookupFile {
         let path = resolve(definition.path, in: folder)
         if definition.path.hasSuffix(".csv") {
             // The header alone: tables may be large, and a reload is waited for.
-            guard let head = readFile(path, most: 1 << 16, largest: largestLookup) else { return nil }
+            guard let head = readFile(path, most: 1 << 16, largest: largestLookup) else {
+                return nil
+            }
             var parser = CSVParser(head)
             guard let header = parser.next() else { return nil }
             return header.cells.map { String(decoding: $0, as: UTF8.self) }

@@ -22,7 +22,8 @@ extension Plan {
             let usual = vm.setBudget(ofStage: index, nanoseconds: budget)
             defer { _ = vm.setBudget(ofStage: index, nanoseconds: usual) }
             for (place, file) in aggregate.userFiles.enumerated() {
-                try check(hook.aggregates, place, file.path, aggregate.definition.window, until: end)
+                try check(
+                    hook.aggregates, place, file.path, aggregate.definition.window, until: end)
             }
         }
     }

@@ -1,3 +1,5 @@
+import Testing
+
 /// The worst that a rule can ask of each function within its memory: something prepared in `S`,
 /// and the call.
 struct Attack: CustomTestStringConvertible, Sendable {

@@ -11,7 +11,7 @@ struct AttackedRule: ~Copyable {
     init(setup: String, call: String, options: RuleVMOptions = RuleVMOptions()) throws {
         var options = options
         options.trace = false
-        vm = try RuleVM(options)
+        var vm = try RuleVM(options)
         let rule = """
             local S = {}
             function process(r)
@@ -30,6 +30,7 @@ struct AttackedRule: ~Copyable {
         vm.connect(.deadLetters, toSink: 1)
         vm.setSinkCount(2)
         try vm.load()
+        self.vm = vm
     }
 
     /// CPU nanoseconds of the calling thread that a record takes.
@@ -88,7 +89,10 @@ struct AttackedRule: ~Copyable {
 
     /// What hostile records make of a rule that reads them.
     static let records: [(name: String, member: String, call: String)] = [
-        ("a list of millions", #""a":["# + String(repeating: "1,", count: 4_000_000) + "1]", "r.a[1]"),
+        (
+            "a list of millions", #""a":["# + String(repeating: "1,", count: 4_000_000) + "1]",
+            "r.a[1]"
+        ),
         (
             "a list of lists", #""a":{"b":["# + String(repeating: "[],", count: 4_000_000) + "1]}",
             "r.a.b"

@@ -157,6 +157,7 @@ struct tw_vm {
     tw_vm_config config{};
     std::string key, rule_set;
     tidewheel::MemoryAccount memory, arena_memory;  // Lua's heap; records and their changes
+    size_t refused = 0;  // the size of the last block of Lua's heap that was not given
     tidewheel::BlockPool blocks;
     tidewheel::Budget budget;
     tidewheel::Arena arena;

@@ -25,6 +25,7 @@ struct Walk {
     Problem *problem;
     const Shape *shape = nullptr;
     StopFlag stop = nullptr;  // of a watched run
+    unsigned values = 0;      // since it was asked
     uint32_t depth = 0;
     Field unused{};       // takes what nobody wants to know
 
@@ -33,6 +34,7 @@ struct Walk {
     }
     bool fail_here(const char *message) const { return fail(offset_of(base + *at), message); }
     size_t offset_of(const char *place) const { return size_t(place - text); }
+    bool is_told_to_stop() { return (++values & 1023) == 0 && *stop; }
     bool at_end() const { return *at >= limit; }
 
     // Where the token that began before the next structural character ends.
