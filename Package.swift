@@ -41,7 +41,6 @@ let package = Package(
         .target(
             name: "Connectors",
             dependencies: ["CCompression", "Connecting", "Records", "Scripting", "Threads"]),
-        .target(name: "Control", dependencies: ["Connecting", "Journal", "Queueing", "Records"]),
         .target(
             name: "Definitions",
             dependencies: [
@@ -49,22 +48,34 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
         .target(
-            name: "Pipelines",
+            name: "Engine",
             dependencies: [
                 "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting",
                 "Threads", "Windowing",
             ]),
         .target(
+            name: "Trials",
+            dependencies: [
+                "Connecting", "Definitions", "Engine", "Queueing", "Records", "Scripting",
+                "Threads", "Windowing",
+            ]),
+        .target(
+            name: "Operating",
+            dependencies: [
+                "CSQLite", "Connecting", "Definitions", "Engine", "Journal", "Queueing", "Records",
+                "Threads", "Trials",
+            ]),
+        .target(
             name: "Tidewheel",
             dependencies: [
-                "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
-                "Records", "Scripting", "Threads",
+                "Connecting", "Connectors", "Definitions", "Engine", "Journal", "Queueing",
+                "Records", "Scripting", "Threads", "Trials",
             ]),
         .executableTarget(
             name: "CommandLine",
             dependencies: [
-                "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
-                "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
+                "CEditline", "Connecting", "Connectors", "Definitions", "Engine", "Journal",
+                "Operating", "Queueing", "Records", "Scripting", "Threads", "Tidewheel", "Trials",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             // Loading the runtime as a part of the program halves the start and saves 6 MB.
@@ -91,21 +102,27 @@ let package = Package(
             name: "ConnectorsTests",
             dependencies: ["Connecting", "Connectors", "Records", "TestKit"]),
         .testTarget(
-            name: "ControlTests",
-            dependencies: ["Control", "Journal", "Queueing", "Records", "TestKit"]),
-        .testTarget(
             name: "DefinitionsTests",
             dependencies: [
                 "Connecting", "Connectors", "Definitions", "Scripting", "TestKit", "Windowing",
             ],
             exclude: ["Golden"]),
         .testTarget(
-            name: "PipelinesTests",
+            name: "EngineTests",
             dependencies: [
-                "Connecting", "Connectors", "Definitions", "Pipelines", "Queueing", "Records",
+                "Connecting", "Connectors", "Definitions", "Engine", "Queueing", "Records",
                 "Scripting", "TestKit", "Threads", "Windowing",
+            ]),
+        .testTarget(
+            name: "TrialsTests",
+            dependencies: [
+                "Connecting", "Connectors", "Definitions", "Engine", "Records", "Scripting",
+                "TestKit", "Trials",
             ],
             exclude: ["Golden"]),
+        .testTarget(
+            name: "OperatingTests",
+            dependencies: ["Journal", "Operating", "Queueing", "Records", "TestKit"]),
         .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),
         .testTarget(name: "CommandLineTests", dependencies: ["TestKit"]),
         .testTarget(name: "TestKitTests", dependencies: ["TestKit"]),

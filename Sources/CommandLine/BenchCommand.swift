@@ -2,10 +2,12 @@ import ArgumentParser
 internal import Connecting
 import Connectors
 internal import Definitions
+internal import Engine
 import Glibc
 import Journal
-import Pipelines
+internal import Operating
 import Queueing
+internal import Trials
 
 /// `tidewheel bench`: what this machine does with generated events, and with a durable queue.
 struct BenchCommand: ParsableCommand {
@@ -94,6 +96,7 @@ struct BenchCommand: ParsableCommand {
     private func measure(_ folder: String) throws {
         var options = RunOptions()
         options.once = true
+        options.trial = FolderTrial()
         options.workers = workers
         let run: PipelineRun
         do {

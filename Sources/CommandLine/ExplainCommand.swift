@@ -1,10 +1,11 @@
 import ArgumentParser
 internal import Connecting
 import Connectors
-import Control
 internal import Definitions
-import Pipelines
+internal import Engine
+internal import Operating
 import Records
+internal import Trials
 
 /// `tidewheel explain`: what became of a record.
 struct ExplainCommand: ParsableCommand {
@@ -31,7 +32,7 @@ struct ExplainCommand: ParsableCommand {
                 if let record = try? Record(json: line) { lines.append(record) }
                 return true
             }
-            if !isDone { lines = try explainHere() }
+            if !isDone { lines = try VerbRunner(store).store.explain(id) }
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: described(error.message))
         }
@@ -40,16 +41,5 @@ struct ExplainCommand: ParsableCommand {
         } else {
             for line in LookTables.explanation(lines) { print(line) }
         }
-    }
-
-    private func explainHere() throws(ControlFailure) -> [Record] {
-        let definition: Definition
-        do throws(DiagnosticList) {
-            definition = try readDefinition(
-                folder: ".", environment: environment(), catalogue: .standard)
-        } catch { throw ControlFailure(2, describe(error.findings, in: ".")) }
-        do throws(PipelineError) {
-            return try StoppedPipeline(definition, data: options.data).explain(id)
-        } catch { throw ControlFailure(error.exitCode, error.description) }
     }
 }

@@ -1,5 +1,6 @@
 internal import Connecting
-import Pipelines
+internal import Engine
+internal import Trials
 
 /// The results of tests as JUnit XML, one suite per test file.
 enum JUnit {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Control
 internal import Definitions
-import Pipelines
+internal import Engine
+internal import Operating
 import Records
 
 /// `tidewheel dlq`: the records that failed.
@@ -56,13 +56,14 @@ struct DeadLetterVerb {
     init(_ options: StoreOptions) { self.options = options }
 
     func list(_ ids: [String]) throws {
-        try ask("dlq.list", Self.ids(ids), onlyLooks: true) { run, output in
+        try ask("dlq.list", Self.ids(ids), onlyLooks: true) {
+            (run, output) throws(PipelineError) in
             for letter in try run.deadLetters?.find(ids) ?? [] { output.line(letter.record) }
         }
     }
 
     func purge() throws {
-        try ask("dlq.purge", []) { run, output in
+        try ask("dlq.purge", []) { (run, output) throws(PipelineError) in
             let count = try run.deadLetters?.purge() ?? 0
             output.line(Record([Field("purged", .integer(Int64(count)))]))
         }
@@ -72,7 +73,7 @@ struct DeadLetterVerb {
         let fields = Self.ids(ids) + flag("dry_run", dryRun)
         let show = dryRun ? showDryRun : nil
         try ask("dlq.replay", fields, changesRules: !dryRun, onlyLooks: dryRun, show: show) {
-            run, output in
+            (run, output) throws(PipelineError) in
             let letters = try run.deadLetters?.find(ids) ?? []
             let result = dryRun ? try run.tryReplay(letters) : try run.replay(letters)
             output.line(Array(result.json.utf8))
@@ -98,53 +99,14 @@ struct DeadLetterVerb {
     private func ask(
         _ verb: String, _ fields: [Field], changesRules: Bool = false,
         onlyLooks: Bool = false, show: (([UInt8]) -> Void)? = nil,
-        _ body: @escaping (PipelineRun, ControlOutput) throws -> Void
+        _ body: @escaping (PipelineRun, ControlOutput) throws(PipelineError) -> Void
     ) throws {
         try VerbRunner(options).run(
             verb, fields, show: show,
             orHere: { (output) throws(ControlFailure) in
-                do {
-                    try alone(changesRules: changesRules, onlyLooks: onlyLooks) { run in
-                        try body(run, output)
-                    }
-                } catch let failure as ControlFailure {
-                    throw failure
-                } catch let failure as CommandFailure {
-                    throw ControlFailure(failure.exitCode, failure.text)
-                } catch let error as PipelineError {
-                    throw ControlFailure(error.exitCode, error.description)
-                } catch {
-                    throw ControlFailure(1, "error: \(error)")
-                }
+                try VerbRunner(options).store.withoutSources(
+                    changesRules: changesRules, onlyLooks: onlyLooks
+                ) { (run) throws(PipelineError) in try body(run, output) }
             })
-    }
-
-    /// Runs the pipeline of this folder without its sources.
-    private func alone(
-        changesRules: Bool, onlyLooks: Bool, _ body: (PipelineRun) throws -> Void
-    ) throws {
-        guard readWholeFile(options.data + "/FORMAT") != nil else {
-            throw ControlFailure(
-                2,
-                "there is no store in \(options.data); go to the pipeline's folder, or name the "
-                    + "store with --data")
-        }
-        var run = RunOptions()
-        run.data = options.data
-        run.onlyReplays = true
-        run.onlyLooks = onlyLooks
-        run.notesVersion = changesRules
-        let plan = try loadPlan(".")
-        let pipeline: PipelineRun
-        do throws(PipelineError) {
-            pipeline = try PipelineRun.start(plan, options: run)
-        } catch {
-            throw ControlFailure(error.exitCode, error.description)
-        }
-        defer {
-            pipeline.requestStop()
-            _ = pipeline.wait()
-        }
-        try body(pipeline)
     }
 }

@@ -1,7 +1,8 @@
 import ArgumentParser
 internal import Definitions
-import Pipelines
+internal import Engine
 import Records
+internal import Trials
 
 /// `tidewheel lineage`: where fields and records go.
 struct LineageCommand: ParsableCommand {

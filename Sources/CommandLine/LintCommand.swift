@@ -2,7 +2,8 @@ import ArgumentParser
 internal import Connecting
 import Connectors
 internal import Definitions
-import Pipelines
+internal import Engine
+internal import Operating
 
 /// `tidewheel lint`: what is wrong with a pipeline folder, without running it.
 struct LintCommand: ParsableCommand {

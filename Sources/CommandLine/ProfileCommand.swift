@@ -1,7 +1,8 @@
 import ArgumentParser
+internal import Engine
 import Glibc
-import Pipelines
 import Records
+internal import Trials
 
 /// `tidewheel profile`: where the time of a rule goes.
 struct ProfileCommand: ParsableCommand {

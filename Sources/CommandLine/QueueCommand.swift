@@ -1,5 +1,6 @@
 import ArgumentParser
 internal import Connecting
+internal import Operating
 import Records
 
 /// `tidewheel queue`: queues of a store, or of a running pipeline.

@@ -1,9 +1,12 @@
 import ArgumentParser
 internal import Connecting
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
+internal import Operating
 import Records
+internal import Threads
+internal import Trials
 
 /// `tidewheel repl`: try records against rules.
 struct ReplCommand: ParsableCommand {
@@ -25,7 +28,7 @@ struct ReplCommand: ParsableCommand {
         let session: ReplSession
         do {
             let usual = folder == "." ? "data" : folder + "/data"
-            let inputs = ReplInputs(folder: folder, data: data ?? usual)
+            let inputs = ReplInputs(folder: folder, data: data ?? usual, catalogue: .checking)
             session = try ReplSession(stage: stage, load: loadPlan, open: inputs.open)
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: error.description)

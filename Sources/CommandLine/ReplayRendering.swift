@@ -1,3 +1,4 @@
+internal import Operating
 import Records
 
 /// What a dry run has found, for a person.

@@ -1,12 +1,14 @@
 import ArgumentParser
 internal import Connecting
-import Control
 import Connectors
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
+internal import Operating
 import Scripting
 import Synchronization
+internal import Threads
+internal import Trials
 
 /// `tidewheel run`: runs a pipeline folder.
 struct RunCommand: ParsableCommand {
@@ -43,6 +45,7 @@ struct RunCommand: ParsableCommand {
         let plan = try loadPlan(folder)
         var options = RunOptions()
         options.once = once
+        options.trial = FolderTrial()
         options.drain = drain
         options.workers = workers
         options.inputs = input
@@ -95,110 +98,10 @@ struct RunCommand: ParsableCommand {
 /// Reads a pipeline folder with the standard connectors; failures are one screen, exit code 2.
 func loadPlan(_ folder: String) throws -> Plan {
     do throws(DiagnosticList) {
-        let definition = try readDefinition(
-            folder: folder, environment: environment(), catalogue: .standard)
-        if definition.sources.isEmpty, definition.handlers.isEmpty {
-            // Only a folder of nothing but queues comes so far.
-            throw DiagnosticList(
-                "pipeline.yaml needs the key \"source\" or \"handlers\" to be run; it declares "
-                    + "queues only")
-        }
-        return try Plan(definition)
+        return try runnablePlan(in: folder, catalogue: .standard)
     } catch {
         throw CommandFailure(exitCode: 2, text: describe(error.findings, in: folder))
     }
-}
-
-/// Findings with their source lines.
-func describe(_ findings: [Diagnostic], in folder: String) -> String {
-    var cache: [String: [Substring]] = [:]
-    return render(findings) { file, line in
-        if cache[file] == nil {
-            let bytes = readWholeFile(file.hasPrefix("/") ? file : folder + "/" + file) ?? []
-            cache[file] = String(decoding: bytes, as: UTF8.self)
-                .split(separator: "\n", omittingEmptySubsequences: false)
-        }
-        guard let lines = cache[file], line >= 1, line <= lines.count else { return nil }
-        return String(lines[line - 1])
-    }
-}
-
-/// The environment's variables.
-func environment() -> [String: String] {
-    var variables: [String: String] = [:]
-    var index = 0
-    while let entry = unsafe environ[index] {
-        let text = unsafe String(cString: entry)
-        if let sign = text.firstIndex(of: "=") {
-            variables[String(text[..<sign])] = String(text[text.index(after: sign)...])
-        }
-        index += 1
-    }
-    return variables
-}
-
-/// SIGTERM and SIGINT end the run in order; a second one ends the process at once.
-enum StopSignals {
-    private static let count = Atomic<Int>(0)
-    /// The end of a pipe that wakes the thread below; a handler may do no more than write to it.
-    private static let wake = Atomic<Int>(-1)
-    private static let receiver = Atomic<Int>(-1)
-
-    /// From here on a signal waits for `whenStopped`: one that comes early is no crash either.
-    static func install() {
-        var ends: [Int32] = [0, 0]
-        guard unsafe pipe(&ends) == 0 else { return }
-        receiver.store(Int(ends[0]), ordering: .relaxed)
-        wake.store(Int(ends[1]), ordering: .relaxed)
-        // Whoever started us may have blocked them, and a blocked signal would stop nothing.
-        var signals = sigset_t()
-        unsafe sigemptyset(&signals)
-        for number in [SIGTERM, SIGINT] { unsafe sigaddset(&signals, number) }
-        unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        for number in [SIGTERM, SIGINT] {
-            signal(number) { _ in
-                if StopSignals.count.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
-                var byte: UInt8 = 0
-                unsafe write(Int32(StopSignals.wake.load(ordering: .relaxed)), &byte, 1)
-            }
-        }
-    }
-
-    /// Calls `stop` on a thread of its own once there was a signal.
-    static func whenStopped(_ stop: @escaping @Sendable () -> Void) {
-        let descriptor = Int32(receiver.load(ordering: .relaxed))
-        guard descriptor >= 0 else { return }
-        startThread {
-            var byte: UInt8 = 0
-            while unsafe read(descriptor, &byte, 1) < 0 && errno == EINTR {}
-            stop()
-        }
-    }
-}
-
-/// Runs `body` on a thread that nobody waits for; false when the system gives no more threads.
-@discardableResult
-func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-    final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    let box = unsafe Unmanaged.passRetained(Box(body)).toOpaque()
-    let status = unsafe pthread_create(
-        &thread, nil,
-        { context in
-            if let context = unsafe context {
-                unsafe Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            }
-            return nil
-        }, box)
-    guard status == 0 else {
-        unsafe Unmanaged<Box>.fromOpaque(box).release()
-        return false
-    }
-    pthread_detach(thread)
-    return true
 }
 
 /// A line on the terminal that shows how far a run is.

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Control
 import Glibc
+internal import Operating
 import Records
 import Synchronization
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 internal import Connecting
-import Control
 import Journal
+internal import Operating
 import Queueing
 import Records
 

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Control
+internal import Engine
 import Glibc
-import Pipelines
+internal import Operating
 import Records
 
 /// `tidewheel tap`: shows what passes a point of a running pipeline.

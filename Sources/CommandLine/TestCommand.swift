@@ -2,9 +2,12 @@ import ArgumentParser
 internal import Connecting
 import Connectors
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
+internal import Operating
 import Scripting
+internal import Threads
+internal import Trials
 
 /// `tidewheel test`: runs the tests of the rules.
 struct TestCommand: ParsableCommand {
@@ -100,9 +103,6 @@ struct TestCommand: ParsableCommand {
     }
 }
 
-/// Waits, the one way that needs neither a signal nor a descriptor.
-func pause(milliseconds: Int32) { _ = poll(nil, 0, milliseconds) }
-
 /// How a command prints its answer.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable { case text, json }
 
@@ -110,15 +110,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable { case text, json
 /// is taken as one with the usual settings.
 func loadRules(_ folder: String) throws -> Plan {
     do throws(DiagnosticList) {
-        if unsafe access(folder + "/pipeline.yaml", F_OK) != 0,
-            unsafe access(folder + "/rules", F_OK) == 0
-        {
-            return try Plan(rulesIn: folder)
-        }
-        let definition = try readDefinition(
-            folder: folder, environment: environment(), catalogue: .checking,
-            needsVariables: false)
-        return try Plan(definition)
+        return try rulesPlan(in: folder, catalogue: .checking)
     } catch {
         throw CommandFailure(exitCode: 2, text: describe(error.findings, in: folder))
     }
@@ -154,39 +146,4 @@ func writeFile(_ bytes: [UInt8], to path: String, option: String) throws {
     if descriptor >= 0, rest.isEmpty { return }
     let reason = unsafe String(cString: strerror(errno))
     throw CommandFailure(exitCode: 1, text: "error: \(path): \(reason) (\(option))")
-}
-
-/// What changes when a file that rules and tests depend on is written, made, renamed or removed.
-struct FolderState: Equatable {
-    /// Others are what a person keeps there, or what a run itself writes: a report, its own output.
-    private static let endings = [".lua", ".yaml", ".json", ".csv", ".jsonl"]
-    private var files: [String: [Int]] = [:]
-
-    init(_ folder: String) { visit(folder, depth: 0) }
-
-    private mutating func visit(_ folder: String, depth: Int) {
-        guard let directory = unsafe opendir(folder) else { return }
-        defer { unsafe closedir(directory) }
-        while let entry = unsafe readdir(directory) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
-                    unsafe String(cString: $0)
-                }
-            }
-            // The store and the outputs change all the time, and no rule depends on them.
-            if name.hasPrefix(".") || ["data", "out"].contains(name) { continue }
-            let path = folder + "/" + name
-            var status = stat()
-            guard unsafe stat(path, &status) == 0 else { continue }
-            if status.st_mode & S_IFMT == S_IFDIR {
-                if depth < 6 { visit(path, depth: depth + 1) }
-                continue
-            }
-            guard Self.endings.contains(where: name.hasSuffix) else { continue }
-            files[path] = [
-                Int(status.st_ino), Int(status.st_size), Int(status.st_mtim.tv_sec),
-                Int(status.st_mtim.tv_nsec),
-            ]
-        }
-    }
 }

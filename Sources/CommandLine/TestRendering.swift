@@ -1,6 +1,8 @@
 internal import Connecting
-import Pipelines
+internal import Engine
+internal import Operating
 import Records
+internal import Trials
 
 /// The results of tests for a person: only what failed, then one line that sums it up.
 struct TestRendering {

@@ -1,8 +1,9 @@
 import ArgumentParser
 internal import Connecting
+internal import Engine
 import Glibc
-import Pipelines
 import Records
+internal import Trials
 
 /// `tidewheel top`: what a running pipeline does.
 struct TopCommand: ParsableCommand {

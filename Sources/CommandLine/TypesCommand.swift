@@ -1,8 +1,9 @@
 import ArgumentParser
 internal import Connecting
 internal import Definitions
+internal import Engine
 import Glibc
-import Pipelines
+internal import Operating
 
 /// `tidewheel types`: what an editor needs to complete and check rules.
 struct TypesCommand: ParsableCommand {

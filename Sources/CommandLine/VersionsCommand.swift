@@ -1,6 +1,6 @@
 import ArgumentParser
-import Control
-import Pipelines
+internal import Engine
+internal import Operating
 
 /// `tidewheel versions`: what became of the rule sets of a pipeline.
 struct VersionsCommand: ParsableCommand {
@@ -12,9 +12,9 @@ struct VersionsCommand: ParsableCommand {
         try VerbRunner(options).run(
             "versions",
             orHere: { (output) throws(ControlFailure) in
-                var history = VersionHistory()
-                try VerbRunner(options).look { kind, bytes in history.take(kind: kind, bytes) }
-                for row in history.rows { output.line(Array(row.json.utf8)) }
+                for row in try VerbRunner(options).store.versions() {
+                    output.line(Array(row.json.utf8))
+                }
             })
     }
 }

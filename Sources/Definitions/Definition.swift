@@ -83,7 +83,7 @@ public struct Commit: Sendable {
     /// At the latest after this many nanoseconds.
     public var everyNanoseconds: Int64 = 200_000_000
 
-    /// Creates one from its parts.
+    /// Bounds in records and in nanoseconds.
     package init(records: Int = 5000, everyNanoseconds: Int64 = 200_000_000) {
         self.records = records
         self.everyNanoseconds = everyNanoseconds
@@ -125,7 +125,7 @@ public struct LookupDefinition: Sendable {
     /// Its place in the file.
     public var location: Location
 
-    /// Creates one from its parts.
+    /// Declares a table.
     package init(
         name: String, path: String, key: String, refreshNanoseconds: Int64, location: Location
     ) {
@@ -231,5 +231,19 @@ public struct SinkDefinition: Sendable {
         self.fromLocation = fromLocation
         self.isAppendOnly = isAppendOnly
         self.open = open
+    }
+}
+
+extension StageDefinition {
+    /// True when it has a schema or a rule file, so that a record can be run through it.
+    package var hasRule: Bool {
+        if case .files(let schema, let rule) = work { return schema != nil || rule != nil }
+        return false
+    }
+
+    /// Its rule file.
+    package var rulePath: String? {
+        if case .files(_, .some(let rule)) = work { return rule.path }
+        return nil
     }
 }

@@ -67,6 +67,13 @@ public struct ByteBuffer: ~Copyable {
         unsafe append(UnsafeRawBufferPointer(start: other.base, count: other.count))
     }
 
+    /// Appends some bytes of another buffer.
+    public mutating func append(copyOf other: borrowing ByteBuffer, _ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= other.count, "no such bytes")
+        unsafe append(
+            UnsafeRawBufferPointer(start: other.base + range.lowerBound, count: range.count))
+    }
+
     /// Lets `fill` write up to `limit` bytes at the end; it returns how many it wrote.
     public mutating func appendUnsafely<Failure: Error>(
         limit: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int

@@ -1,5 +1,5 @@
 internal import Connecting
-internal import Pipelines
+internal import Engine
 internal import Records
 internal import Synchronization
 internal import Threads

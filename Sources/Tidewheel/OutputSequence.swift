@@ -1,6 +1,6 @@
 internal import Connecting
+internal import Engine
 internal import Glibc
-internal import Pipelines
 public import Records
 internal import Threads
 

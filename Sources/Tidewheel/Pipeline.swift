@@ -1,10 +1,11 @@
 public import Connecting
 internal import Connectors
 public import Definitions
-public import Pipelines
+public import Engine
 public import Records
 public import Scripting
 internal import Threads
+internal import Trials
 
 /// A pipeline folder, loaded and ready to be started inside a Swift program.
 ///
@@ -122,6 +123,7 @@ public struct Pipeline {
         var options = RunOptions()
         options.workers = workers
         options.once = once
+        options.trial = FolderTrial()
         return RunningPipeline(run: try PipelineRun.start(plan, options: options), ingest: ingest)
     }
 }

@@ -3,27 +3,10 @@ internal import Records
 /// Windows whose bounds follow from the time alone: tumbling and calendar windows, and hopping
 /// ones where each window has to be kept by itself. One table of groups per window.
 final class AlignedWindows: WindowSet {
-    /// One window and its groups.
-    final class Pane {
-        let start: Int64
-        let end: Int64
-        let groups: KeyTable
-        var hasFired = false
-        /// Groups that have changed since their row was written.
-        var changed: [UInt32] = []
-        /// Groups that have changed since the journal asked.
-        var dirty: [UInt32] = []
-
-        init(_ start: Int64, _ end: Int64, width: Int) {
-            self.start = start
-            self.end = end
-            groups = KeyTable(width: width)
-        }
-    }
-
     /// In the order of their ends.
     var panes: [Pane] = []
-    /// The word with revision and mark in front of the accumulators, when rows are revised.
+    /// Words in front of the accumulators: the revision and its mark, when rows are revised, and
+    /// the order of arrival of the group's first record.
     let extra: Int
     /// The first moment at which something happens.
     private var due = Int64.max
@@ -31,9 +14,11 @@ final class AlignedWindows: WindowSet {
     private var latest: (start: Int64, end: Int64) = (0, 0)
     private static let changedMark: UInt64 = 1 << 63
 
-    override init(_ definition: AggregateDefinition, _ users: (any UserAggregates)?) {
-        extra = definition.emission != .close || definition.allowedLateness > 0 ? 1 : 0
-        super.init(definition, users)
+    override init(
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot
+    ) {
+        extra = definition.emission != .close || definition.allowedLateness > 0 ? 2 : 1
+        super.init(definition, users, slot)
     }
 
     override var usage: (entries: Int, bytes: Int) {
@@ -66,10 +51,14 @@ final class AlignedWindows: WindowSet {
         _ block: RowBlock, from first: Int, into output: inout WindowOutput
     ) -> Int {
         let row = block.row(first)
+        guard slot.owns(KeyTable.tag(block.key(row))) else {
+            passOver(row)
+            return first + 1
+        }
         let (start, end) = bounds(row.time)
         guard end - 1 > watermark else {
             sequence += 1
-            output.addLate(row, of: block)
+            addLate(row, of: block, to: &output)
             return first + 1
         }
         let pane = pane(start, end)
@@ -78,6 +67,7 @@ final class AlignedWindows: WindowSet {
         var at = first
         var time = watermark
         var arrival = sequence
+        let isShared = slot.count > 1 && watermark != .min
         while at < block.count {
             let stop = min(at + TagStrip.length, block.count)
             for index in at..<stop {
@@ -87,22 +77,37 @@ final class AlignedWindows: WindowSet {
             if isLarge { groups.touch(tags) }
             while at < stop {
                 let row = block.row(at)
-                guard row.time >= start, row.time < end, row.watermark < due else {
-                    return endRun(at, time, arrival)
-                }
+                let tag = tags[at & (TagStrip.length - 1)]
+                let isOwn = slot.owns(tag)
+                guard row.watermark < due,
+                    isOwn ? row.time >= start && row.time < end : isShared
+                else { return endRun(at, time, arrival) }
                 if row.watermark > time { time = row.watermark }
                 arrival &+= 1
+                guard isOwn else {
+                    at += 1
+                    continue
+                }
                 let key = block.key(row)
-                let tag = tags[at & (TagStrip.length - 1)]
                 var group = groups.find(key, tag)
-                if group < 0 { group = groups.insert(key, tag) }
+                if group < 0 { group = insert(key, tag, groups, arrival) }
                 accumulators.add(
-                    groups.words(group), Columns(block, at), time: row.time, sequence: arrival)
+                    groups.words(group).from(extra), Columns(block, at), time: row.time,
+                    sequence: arrival)
                 if tracksChanges { noteChange(pane, group) }
                 at += 1
             }
         }
         return endRun(at, time, arrival)
+    }
+
+    /// A group for a new key, with the order in which its first record arrived.
+    private func insert(
+        _ key: ByteSlice, _ tag: UInt32, _ groups: KeyTable, _ arrival: UInt64
+    ) -> Int {
+        let group = groups.insert(key, tag)
+        groups.words(group)[extra - 1] = arrival
+        return group
     }
 
     private func endRun(_ at: Int, _ time: Int64, _ arrival: UInt64) -> Int {
@@ -115,6 +120,7 @@ final class AlignedWindows: WindowSet {
     private func addToAll(
         _ row: Row, _ block: RowBlock, _ index: Int, into output: inout WindowOutput
     ) {
+        guard slot.owns(KeyTable.tag(block.key(row))) else { return passOver(row) }
         sequence += 1
         var isLate = true
         forEachWindow(row.time) { start, end in
@@ -122,7 +128,7 @@ final class AlignedWindows: WindowSet {
             isLate = false
             addTo(pane(start, end), row, block, index, into: &output)
         }
-        if isLate, hasWindow(row.time) { output.addLate(row, of: block) }
+        if isLate, hasWindow(row.time) { addLate(row, of: block, to: &output) }
     }
 
     private func addTo(
@@ -132,14 +138,14 @@ final class AlignedWindows: WindowSet {
         let key = block.key(row)
         let tag = KeyTable.tag(key)
         var group = pane.groups.find(key, tag)
-        if group < 0 { group = pane.groups.insert(key, tag) }
+        if group < 0 { group = insert(key, tag, pane.groups, sequence) }
         let words = pane.groups.words(group)
         accumulators.add(
             words.from(extra), Columns(block, index), time: row.time, sequence: sequence)
         commitPrepared(words.from(extra), window: pane.start)
         if revises {
             if pane.hasFired || definition.emission == .update {
-                writeRow(pane, group, clock: watermark, into: &output)
+                writeRow(pane, group, clock: watermark, cause: .record, into: &output)
             } else if definition.emission != .close, words[0] & Self.changedMark == 0 {
                 words[0] |= Self.changedMark
                 pane.changed.append(UInt32(group))
@@ -190,7 +196,9 @@ final class AlignedWindows: WindowSet {
                     pane.changed.sort()
                     let groups = pane.changed
                     pane.changed = []
-                    for group in groups { writeRow(pane, Int(group), clock: tick, into: &output) }
+                    for group in groups {
+                        writeRow(pane, Int(group), clock: tick, cause: .tick, into: &output)
+                    }
                 }
             }
             fire(upTo: next, into: &output)
@@ -218,17 +226,18 @@ final class AlignedWindows: WindowSet {
             pane.hasFired = true
             pane.changed = []
             for group in 0..<pane.groups.limit {
-                writeRow(pane, group, clock: pane.end - 1, into: &output)
+                writeRow(pane, group, clock: pane.end - 1, cause: .due, into: &output)
             }
         }
     }
 
     private func writeRow(
-        _ pane: Pane, _ group: Int, clock: Int64, into output: inout WindowOutput
+        _ pane: Pane, _ group: Int, clock: Int64, cause: RowOrder.Cause,
+        into output: inout WindowOutput
     ) {
         let words = pane.groups.words(group)
         var revision: Revision?
-        if extra > 0 {
+        if extra > 1 {
             let number = words[0] & ~Self.changedMark + 1
             words[0] = number
             revision = Revision(number: number, isFinal: pane.hasFired)
@@ -236,7 +245,8 @@ final class AlignedWindows: WindowSet {
         }
         write(
             pane.groups.key(group), words.from(extra), start: pane.start, end: pane.end,
-            time: pane.end - 1, clock: clock, revision: revision, into: &output)
+            time: pane.end - 1, clock: clock, cause: cause, major: pane.start,
+            minor: words[extra - 1], revision: revision, into: &output)
     }
 
     /// Drops the windows that no record can change any more.
@@ -352,9 +362,9 @@ final class AlignedWindows: WindowSet {
                 pane.groups.set(KeyTable.stored, group)
                 var out = ByteWriter()
                 out.write(time: pane.end)
-                out.write(count: group)
                 let words = pane.groups.words(group)
-                if extra > 0 { out.write(words[0]) }
+                out.write(count: Int(truncatingIfNeeded: words[extra - 1]))
+                if extra > 1 { out.write(words[0]) }
                 accumulators.encode(words.from(extra), into: &out)
                 body(entryKey(pane, group), out.bytes)
             }
@@ -364,7 +374,7 @@ final class AlignedWindows: WindowSet {
         meta.write(time: watermark)
         meta.write(sequence)
         meta.write(time: nextTick)
-        body(MetaEntry.key, meta.bytes)
+        body(MetaEntry.key(of: slot), meta.bytes)
     }
 
     override func restore(_ entries: [(key: [UInt8], value: [UInt8])]) {
@@ -372,24 +382,26 @@ final class AlignedWindows: WindowSet {
             []
         for entry in entries {
             var value = ByteReader(entry.value)
-            if entry.key == MetaEntry.key {
-                watermark = value.time()
-                sequence = value.word()
-                nextTick = value.time()
+            if MetaEntry.isKey(entry.key) {
+                restoreMeta(entry.key, &value)
                 continue
             }
             var key = ByteReader(entry.key)
             _ = key.number()
             let start = key.time()
             let end = value.time()
-            groups.append((start, end, value.number(), key.rest, value))
+            let name = key.rest
+            guard name.withSlice({ slot.owns(KeyTable.tag($0)) }) else { continue }
+            groups.append((start, end, value.number(), name, value))
         }
         groups.sort { ($0.start, $0.order) < ($1.start, $1.order) }
         for var entry in groups {
             let pane = pane(entry.start, entry.end)
-            let group = entry.key.withSlice { pane.groups.insert($0, KeyTable.tag($0)) }
+            let group = entry.key.withSlice {
+                insert($0, KeyTable.tag($0), pane.groups, entry.order)
+            }
             let words = pane.groups.words(group)
-            if extra > 0 { words[0] = entry.value.word() }
+            if extra > 1 { words[0] = entry.value.word() }
             if extra > 0, words[0] & Self.changedMark != 0 { pane.changed.append(UInt32(group)) }
             accumulators.decode(words.from(extra), from: &entry.value)
             pane.groups.set(KeyTable.stored, group)

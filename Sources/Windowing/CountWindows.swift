@@ -6,9 +6,12 @@ internal import Records
 final class CountWindows: EmittingWindows {
     private let size: UInt64
 
-    init(_ definition: AggregateDefinition, _ users: (any UserAggregates)?, size: Int) {
+    init(
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot,
+        size: Int
+    ) {
         self.size = UInt64(max(size, 1))
-        super.init(definition, users)
+        super.init(definition, users, slot)
     }
 
     override func deadline(_ node: UInt32) -> Int64 {
@@ -19,7 +22,7 @@ final class CountWindows: EmittingWindows {
     override func expire(_ node: UInt32, into output: inout WindowOutput) -> Bool {
         nodes.set(NodeSlab.Flag.fired, node)
         let clock = definition.timeToLive == nil ? watermark : max(deadline(node), watermark)
-        writeRow(node, clock: clock, into: &output)
+        writeRow(node, clock: clock, cause: .due, into: &output)
         return true
     }
 
@@ -43,7 +46,7 @@ final class CountWindows: EmittingWindows {
             return emitChange(node, row.time, into: &output)
         }
         nodes.set(NodeSlab.Flag.fired, node)
-        writeRow(node, clock: watermark, into: &output)
+        writeRow(node, clock: watermark, cause: .record, into: &output)
         removeNode(node)
         keys.remove(key)
         if keys.wantsCompacting { compact() }

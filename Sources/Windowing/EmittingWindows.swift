@@ -12,8 +12,10 @@ class EmittingWindows: KeyedWindows {
 
     private var timers = TimerHeap()
 
-    init(_ definition: AggregateDefinition, _ users: (any UserAggregates)?) {
-        super.init(definition, users, header: NodeWord.count)
+    init(
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot
+    ) {
+        super.init(definition, users, slot, header: NodeWord.count)
     }
 
     override var usage: (entries: Int, bytes: Int) {
@@ -60,7 +62,7 @@ class EmittingWindows: KeyedWindows {
         noteChange(node)
         guard revises else { return }
         if nodes.has(NodeSlab.Flag.fired, node) || definition.emission == .update {
-            writeRow(node, clock: watermark, into: &output)
+            writeRow(node, clock: watermark, cause: .record, into: &output)
         } else if definition.emission != .close, !nodes.has(NodeSlab.Flag.changed, node) {
             nodes.set(NodeSlab.Flag.changed, node)
             changed.append(node)
@@ -70,7 +72,8 @@ class EmittingWindows: KeyedWindows {
     }
 
     final func writeRow(
-        _ node: UInt32, clock: Int64, isRetracted: Bool = false, into output: inout WindowOutput
+        _ node: UInt32, clock: Int64, cause: RowOrder.Cause, isRetracted: Bool = false,
+        into output: inout WindowOutput
     ) {
         var revision: Revision?
         if revises {
@@ -85,7 +88,8 @@ class EmittingWindows: KeyedWindows {
         let (start, end) = bounds(node)
         write(
             keys.key(nodes.key(node)), nodes.words(node), start: start, end: end,
-            time: rowTime(node, clock), clock: clock, revision: revision, into: &output)
+            time: rowTime(node, clock), clock: clock, cause: cause, major: deadline(node),
+            minor: order(node), revision: revision, into: &output)
     }
 
     // MARK: Time
@@ -114,7 +118,9 @@ class EmittingWindows: KeyedWindows {
         }
         changed.removeAll(keepingCapacity: true)
         // A node that was removed and used again may be listed twice.
-        for node in inOrder(Array(Set(list))) { writeRow(node, clock: moment, into: &output) }
+        for node in inOrder(Array(Set(list))) {
+            writeRow(node, clock: moment, cause: .tick, into: &output)
+        }
     }
 
     /// The windows whose deadline has come, in the order of their deadlines.

@@ -15,14 +15,14 @@ final class HoppingWindows: SlidingLists {
     private var panes: [(start: Int64, keys: Int)] = []
 
     init(
-        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, size: Int64,
-        every: Int64, offset: Int64
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot,
+        size: Int64, every: Int64, offset: Int64
     ) {
         self.size = size
         self.every = every
         self.offset = offset
         cut = size % every
-        super.init(definition, users, header: 4)
+        super.init(definition, users, slot, header: 4)
         due = .min
     }
 
@@ -71,7 +71,7 @@ final class HoppingWindows: SlidingLists {
         let pane = current
         // Windows shorter than their step leave gaps: who falls there is in none of them.
         guard pane.last > row.time else { return }
-        guard pane.last - 1 > watermark else { return output.addLate(row, of: block) }
+        guard pane.last - 1 > watermark else { return addLate(row, of: block, to: &output) }
         let key = entry(block.key(row), tag)
         if pane.end <= closed, oldest(key) != 0 {
             let before = nodes.count
@@ -203,7 +203,7 @@ final class HoppingWindows: SlidingLists {
         }
         write(
             keys.key(key), words, start: start, end: end, time: end - 1, clock: end - 1,
-            into: &output)
+            cause: .due, minor: keys.words(key)[KeyWord.order], into: &output)
         done()
     }
 
@@ -222,7 +222,7 @@ final class HoppingWindows: SlidingLists {
 
     override func encodeMeta(into out: inout ByteWriter) { out.write(time: closed) }
 
-    override func restoreMeta(_ reader: inout ByteReader) { closed = reader.time() }
+    override func restoreMeta(_ reader: inout ByteReader) { closed = max(closed, reader.time()) }
 
     override func restoreNode(_ node: UInt32, _ kind: Int) {
         super.restoreNode(node, kind)

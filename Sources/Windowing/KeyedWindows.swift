@@ -23,10 +23,13 @@ class KeyedWindows: WindowSet {
     /// What was read ahead, so that reading is not optimised away.
     final var touched: UInt64 = 0
 
-    init(_ definition: AggregateDefinition, _ users: (any UserAggregates)?, header: Int) {
+    init(
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot,
+        header: Int
+    ) {
         keys = KeyTable(width: KeyWord.count)
         nodes = NodeSlab(header: header, width: Accumulators(definition.computes).width)
-        super.init(definition, users)
+        super.init(definition, users, slot)
     }
 
     override var usage: (entries: Int, bytes: Int) {
@@ -53,6 +56,10 @@ class KeyedWindows: WindowSet {
             for index in at..<stop {
                 let row = block.row(index)
                 if row.watermark > watermark { advance(to: row.watermark, into: &output) }
+                guard slot.owns(tags[index - at]) else {
+                    passOver(row)
+                    continue
+                }
                 sequence &+= 1
                 add(row, block, index, tags[index - at], into: &output)
             }
@@ -199,7 +206,7 @@ class KeyedWindows: WindowSet {
         meta.write(sequence)
         meta.write(time: nextTick)
         encodeMeta(into: &meta)
-        body(MetaEntry.key, meta.bytes)
+        body(MetaEntry.key(of: slot), meta.bytes)
     }
 
     override func restore(_ entries: [(key: [UInt8], value: [UInt8])]) {
@@ -214,22 +221,22 @@ class KeyedWindows: WindowSet {
         var list: [Entry] = []
         for entry in entries {
             var value = ByteReader(entry.value)
-            if entry.key == MetaEntry.key {
-                watermark = value.time()
-                sequence = value.word()
-                nextTick = value.time()
+            if MetaEntry.isKey(entry.key) {
+                restoreMeta(entry.key, &value)
                 restoreMeta(&value)
                 continue
             }
             var key = ByteReader(entry.key)
             let kind = Int(key.number())
             skipIdentity(&key, kind)
+            let name = key.rest
+            guard name.withSlice({ slot.owns(KeyTable.tag($0)) }) else { continue }
             let order = value.word()
             let time = Int64(bitPattern: value.word())
             let second = Int64(bitPattern: value.word())
             list.append(
                 Entry(
-                    order: order, time: time, second: second, kind: kind, key: key.rest,
+                    order: order, time: time, second: second, kind: kind, key: name,
                     value: value))
         }
         list.sort { ($0.order, $0.time, $0.second) < ($1.order, $1.time, $1.second) }

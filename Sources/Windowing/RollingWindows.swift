@@ -26,8 +26,8 @@ final class RollingWindows: SlidingLists {
     }
 
     init(
-        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, range: Int64?,
-        rows: Int = .max
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot,
+        range: Int64?, rows: Int = .max
     ) {
         self.range = range
         limit = max(rows, 1)
@@ -39,7 +39,7 @@ final class RollingWindows: SlidingLists {
         } else {
             usersMode = indices.allSatisfy { users?.canMerge($0) ?? false } ? .merge : .addAgain
         }
-        super.init(definition, users, header: 4)
+        super.init(definition, users, slot, header: 4)
     }
 
     override var usage: (entries: Int, bytes: Int) {
@@ -52,7 +52,7 @@ final class RollingWindows: SlidingLists {
         _ row: Row, _ block: RowBlock, _ index: Int, _ tag: UInt32,
         into output: inout WindowOutput
     ) {
-        guard row.time > watermark else { return output.addLate(row, of: block) }
+        guard row.time > watermark else { return addLate(row, of: block, to: &output) }
         let key = entry(block.key(row), tag)
         let node = nodes.insert(key: key)
         nodes.setTimes(node, row.time, Int64(bitPattern: sequence))
@@ -175,8 +175,8 @@ final class RollingWindows: SlidingLists {
             }
         }
         write(
-            keys.key(key), words, start: start, end: time, time: time, clock: time,
-            into: &output)
+            keys.key(key), words, start: start, end: time, time: time, clock: time, cause: .due,
+            minor: UInt64(bitPattern: nodes.second(newest(key))), into: &output)
         done()
     }
 

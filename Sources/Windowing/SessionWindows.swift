@@ -10,12 +10,12 @@ final class SessionWindows: EmittingWindows {
     private let isGlobal: Bool
 
     init(
-        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, gap: Int64,
-        isGlobal: Bool = false
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot,
+        gap: Int64, isGlobal: Bool = false
     ) {
         self.gap = gap
         self.isGlobal = isGlobal
-        super.init(definition, users)
+        super.init(definition, users, slot)
     }
 
     private func end(_ node: UInt32) -> Int64 { clamped(nodes.second(node), plus: gap) }
@@ -39,7 +39,7 @@ final class SessionWindows: EmittingWindows {
         // What has fired before is at the end of its allowed lateness.
         if nodes.has(NodeSlab.Flag.fired, node) { return true }
         nodes.set(NodeSlab.Flag.fired, node)
-        writeRow(node, clock: end(node) - 1, into: &output)
+        writeRow(node, clock: end(node) - 1, cause: .due, into: &output)
         return lateness == 0
     }
 
@@ -59,7 +59,7 @@ final class SessionWindows: EmittingWindows {
         let joins = last != 0 && row.time < end(last)
         if !joins {
             guard clamped(clamped(row.time, plus: gap) - 1, plus: lateness) > watermark else {
-                return output.addLate(row, of: block)
+                return addLate(row, of: block, to: &output)
             }
         }
         let key = entry(bytes, tag)
@@ -117,7 +117,8 @@ final class SessionWindows: EmittingWindows {
         while node != 0 {
             let keepsStart = node == first && nodes.time(node) <= time
             if !keepsStart, nodes.head(node)[NodeWord.revision] > 0 {
-                writeRow(node, clock: watermark, isRetracted: true, into: &output)
+                writeRow(
+                    node, clock: watermark, cause: .record, isRetracted: true, into: &output)
             }
             node = node == last ? 0 : nodes.newer(node)
         }

@@ -10,9 +10,12 @@ class SlidingLists: KeyedWindows {
     private let scratch: ScratchWords
     private var scratchIsUsed = false
 
-    override init(_ definition: AggregateDefinition, _ users: (any UserAggregates)?, header: Int) {
+    override init(
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot,
+        header: Int
+    ) {
         scratch = ScratchWords(Accumulators(definition.computes).width)
-        super.init(definition, users, header: header)
+        super.init(definition, users, slot, header: header)
     }
 
     /// The sum of the key's `back` nodes; 0 when there are none.

@@ -7,27 +7,34 @@ public final class WindowOperator {
     private let windows: WindowSet
     private var restored: [(key: [UInt8], value: [UInt8])] = []
 
-    /// Creates the windows of a definition; `users` runs aggregates written in Lua.
-    public init(_ definition: AggregateDefinition, users: (any UserAggregates)? = nil) {
+    /// Creates the windows of a definition.
+    ///
+    /// - Parameter users: runs aggregates written in Lua.
+    /// - Parameter slot: the part of the keys that they hold. Windows of several slots are given
+    ///   the same rows and the same times; each passes over the keys of the others.
+    public init(
+        _ definition: AggregateDefinition, users: (any UserAggregates)? = nil,
+        slot: WindowSlot = .whole
+    ) {
         var definition = definition
         definition.window = definition.window.bounded
         definition.allowedLateness = bounded(definition.allowedLateness)
         definition.timeToLive = definition.timeToLive.map(bounded)
-        windows = Self.windows(definition, users)
+        windows = Self.windows(definition, users, slot)
     }
 
     private static func windows(
-        _ definition: AggregateDefinition, _ users: (any UserAggregates)?
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot
     ) -> WindowSet {
         switch definition.window {
-        case .session(let gap): return SessionWindows(definition, users, gap: gap)
+        case .session(let gap): return SessionWindows(definition, users, slot, gap: gap)
         case .global:
             let gap = definition.timeToLive ?? .max
-            return SessionWindows(definition, users, gap: gap, isGlobal: true)
-        case .count(let size): return CountWindows(definition, users, size: size)
-        case .rolling(let range): return RollingWindows(definition, users, range: range)
+            return SessionWindows(definition, users, slot, gap: gap, isGlobal: true)
+        case .count(let size): return CountWindows(definition, users, slot, size: size)
+        case .rolling(let range): return RollingWindows(definition, users, slot, range: range)
         case .rollingRows(let rows):
-            return RollingWindows(definition, users, range: nil, rows: rows)
+            return RollingWindows(definition, users, slot, range: nil, rows: rows)
         case .hopping(let size, let every, let offset):
             // Panes can be shared when a window is written once, and its parts can be merged.
             let canMerge = definition.computes.allSatisfy {
@@ -35,11 +42,11 @@ public final class WindowOperator {
                 return users?.canMerge(index) ?? true
             }
             guard canMerge, definition.emission == .close, definition.allowedLateness <= 0 else {
-                return AlignedWindows(definition, users)
+                return AlignedWindows(definition, users, slot)
             }
             return HoppingWindows(
-                definition, users, size: size, every: every, offset: offset)
-        case .tumbling, .calendar: return AlignedWindows(definition, users)
+                definition, users, slot, size: size, every: every, offset: offset)
+        case .tumbling, .calendar: return AlignedWindows(definition, users, slot)
         }
     }
 

@@ -24,6 +24,8 @@ public struct WindowOutput: ~Copyable {
     public var rowTimes: [Int64] = []
     /// The watermark before each row in milliseconds, for windows behind these; it never falls.
     public var rowWatermarks: [Int64] = []
+    /// Where each row stands among those of other slots; empty when there is one slot.
+    public var rowOrders: [RowOrder] = []
     /// The records that came too late, one JSON text per line; only those that have one.
     public var late = ByteBuffer()
     /// Where each of them ends, its newline included.
@@ -32,6 +34,8 @@ public struct WindowOutput: ~Copyable {
     public var lateTimes: [Int64] = []
     /// The watermark before each of them, in milliseconds.
     public var lateWatermarks: [Int64] = []
+    /// Where each of them stands among those of other slots; empty when there is one slot.
+    public var lateOrders: [RowOrder] = []
     /// How many records came too late, also when nobody wants to see them.
     public var lateCount = 0
     /// Rows that could not be computed.
@@ -46,10 +50,12 @@ public struct WindowOutput: ~Copyable {
         rowEnds.removeAll(keepingCapacity: true)
         rowTimes.removeAll(keepingCapacity: true)
         rowWatermarks.removeAll(keepingCapacity: true)
+        rowOrders.removeAll(keepingCapacity: true)
         late.removeAll()
         lateEnds.removeAll(keepingCapacity: true)
         lateTimes.removeAll(keepingCapacity: true)
         lateWatermarks.removeAll(keepingCapacity: true)
+        lateOrders.removeAll(keepingCapacity: true)
         lateCount = 0
         failures.removeAll()
     }
@@ -70,5 +76,27 @@ public struct WindowOutput: ~Copyable {
         rowEnds.append(rows.count)
         rowTimes.append(time)
         rowWatermarks.append(watermark)
+    }
+}
+
+// MARK: Several slots
+
+extension WindowOutput {
+    /// Adds a row of another output.
+    public mutating func append(row index: Int, of other: borrowing WindowOutput) {
+        let start = index > 0 ? other.rowEnds[index - 1] : 0
+        rows.append(copyOf: other.rows, start..<other.rowEnds[index])
+        rowEnds.append(rows.count)
+        rowTimes.append(other.rowTimes[index])
+        rowWatermarks.append(other.rowWatermarks[index])
+    }
+
+    /// Adds a late record of another output; `lateCount` stays.
+    public mutating func append(late index: Int, of other: borrowing WindowOutput) {
+        let start = index > 0 ? other.lateEnds[index - 1] : 0
+        late.append(copyOf: other.late, start..<other.lateEnds[index])
+        lateEnds.append(late.count)
+        lateTimes.append(other.lateTimes[index])
+        lateWatermarks.append(other.lateWatermarks[index])
     }
 }

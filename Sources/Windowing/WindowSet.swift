@@ -14,8 +14,10 @@ class WindowSet {
     var watermark = Int64.min
     /// When windows that have changed show it.
     final var nextTick = Int64.max
-    /// How many rows have come: their order of arrival.
-    var sequence: UInt64 = 0
+    /// How many rows have come, those of other slots included: their order of arrival.
+    final var sequence: UInt64 = 0
+    /// The part of the keys that is kept here.
+    let slot: WindowSlot
     /// What records that are still transactions would make of aggregates in Lua.
     var prepared: [[PreparedValues]] = []
     /// Keys of entries that the journal knows and that are no more.
@@ -24,8 +26,11 @@ class WindowSet {
     private var tail = TextBuffer(capacity: 128)
     private var tailBounds: (start: Int64, end: Int64)?
 
-    init(_ definition: AggregateDefinition, _ users: (any UserAggregates)?) {
+    init(
+        _ definition: AggregateDefinition, _ users: (any UserAggregates)?, _ slot: WindowSlot
+    ) {
         self.definition = definition
+        self.slot = slot
         self.users = definition.computes.contains { Self.isUser($0.function) } ? users : nil
         accumulators = Accumulators(definition.computes)
         shape = RowShape(definition)
@@ -66,15 +71,45 @@ class WindowSet {
         nextTick = min(nextTick, clamped(floorDivision(now, period) * period, plus: period))
     }
 
+    // MARK: Slots
+
+    /// A row of another slot: it counts, and time comes on by it as it does there.
+    final func passOver(_ row: Row) {
+        sequence &+= 1
+        // Before there is a watermark, records of all keys say when changes are shown first.
+        if watermark == .min { expectTick(row.time) }
+    }
+
+    /// Adds a record that came too late.
+    final func addLate(_ row: Row, of block: RowBlock, to output: inout WindowOutput) {
+        output.addLate(row, of: block)
+        guard slot.count > 1, block.record(row).count > 0 else { return }
+        output.lateOrders.append(
+            RowOrder(
+                sequence: sequence, isByTime: false, clock: watermark, cause: .record, major: 0,
+                minor: 0))
+    }
+
+    /// Reads what every kind has in its metadata entry. Where several slots have left one each, of
+    /// the same moment, the first tick of them counts; entries of slots that there are no more go.
+    final func restoreMeta(_ key: [UInt8], _ reader: inout ByteReader) {
+        watermark = max(watermark, reader.time())
+        sequence = max(sequence, reader.word())
+        nextTick = min(nextTick, reader.time())
+        if key.count > 1, Int(key[1]) >= slot.count, slot.index == 0 { gone.append(key) }
+    }
+
     // MARK: Rows
 
     /// Writes the row of an entry; what cannot be computed becomes a failure instead.
     ///
     /// `clock` is how far time has come within the step that is being taken, so that stages behind
-    /// do not depend on how large the steps are.
+    /// do not depend on how large the steps are. `cause`, `major` and `minor` say where the row
+    /// stands among others of that moment.
     final func write(
         _ key: ByteSlice, _ words: Words, start: Int64, end: Int64, time: Int64, clock: Int64,
-        revision: Revision? = nil, into output: inout WindowOutput
+        cause: RowOrder.Cause, major: Int64 = 0, minor: UInt64 = 0, revision: Revision? = nil,
+        into output: inout WindowOutput
     ) {
         // One access each to the buffers, because every access to a class is checked.
         if tailBounds?.start != start || tailBounds?.end != end {
@@ -86,6 +121,11 @@ class WindowSet {
         }
         let before = clock == .min ? clock : clamped(clock, plus: -1 - lateness)
         output.addRow(line.bytes, time: time, watermark: before)
+        guard slot.count > 1 else { return }
+        output.rowOrders.append(
+            RowOrder(
+                sequence: sequence, isByTime: cause != .record, clock: clock, cause: cause,
+                major: major, minor: minor))
     }
 
     private func render(
@@ -155,7 +195,12 @@ struct PreparedValues {
     var values: [[UInt8]]
 }
 
-/// The metadata entry of a set: its key is a zero byte.
+/// The metadata entry of a set: its key is a zero byte, and its slot unless that is the first.
 enum MetaEntry {
-    static let key: [UInt8] = [0]
+    static func key(of slot: WindowSlot) -> [UInt8] {
+        slot.index == 0 ? [0] : [0, UInt8(truncatingIfNeeded: slot.index)]
+    }
+
+    /// True when a key is that of a metadata entry; those of windows begin with their kind.
+    static func isKey(_ key: [UInt8]) -> Bool { key.first == 0 }
 }

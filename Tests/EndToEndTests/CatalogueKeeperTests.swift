@@ -80,7 +80,7 @@ import Testing
         // The stream goes on, also with more dead letters.
         try running.add(7, from: 7)
         #expect(running.wait { running.rows.count == 12 })
-        #expect(try running.tool("dlq", "ls").output.contains("in.jsonl"))
+        #expect(running.wait { (try? running.letters().count) == 2 })
         #expect(Self.letters(running) == "0 None", "what is read stays as it was")
         try input.fileHandleForWriting.close()
         #expect(running.wait { Self.letters(running)?.hasPrefix("2 ") == true })

@@ -108,10 +108,7 @@ import Testing
         #expect(try running.tool("reload").status == 0)
         try running.add(20, from: 0)
         // Rows can be seen before the commit that holds the letters.
-        #expect(
-            running.wait {
-                (try? running.tool("dlq", "ls").output.split(separator: "\n").count) == 10
-            })
+        #expect(running.wait { (try? running.letters().count) == 10 })
         #expect(running.rows.count == 10)
         let same = try running.tool("dlq", "replay", "--dry-run")
         #expect(same.errors.hasPrefix("the current rules fix 0 of 10: 0 delivered, 0 dropped, 10 "))

@@ -41,6 +41,8 @@ import Testing
         #expect(reload.status == 0, "\(reload.errors)")
         try running.pass(70)
         #expect(running.rows.last?["version"] == 2)
+        // The way back is tried on the state that is committed.
+        try running.commit()
         return (running, old)
     }
 
@@ -106,7 +108,7 @@ import Testing
         try running.pass(10)
         #expect(running.rows.last?["version"] == 2)
         let summary = try running.stop()
-        #expect(summary["dead_letters"] == 60)
+        #expect(summary["dead_letters"] == 61)
     }
 
     @Test func `what fails on probation goes when the old rules can take its state`() throws {

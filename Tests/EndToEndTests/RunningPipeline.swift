@@ -7,6 +7,7 @@ import Testing
 final class RunningPipeline {
     let folder = TemporaryFolder()
     let process = Process()
+    private var malformed = 0
 
     init(
         _ extra: String = "reload: {watch: false}", workers: Int = 1,
@@ -49,10 +50,14 @@ final class RunningPipeline {
     var errors: String { folder.text("errors") }
 
     func add(_ count: Int, from start: Int) throws {
+        let lines = (start..<(start + count)).map { "{\"i\":\($0),\"user\":\"u\($0 % 7)\"}\n" }
+        try append(lines.joined())
+    }
+
+    private func append(_ text: String) throws {
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: folder("in.jsonl")))
         try handle.seekToEnd()
-        let lines = (start..<(start + count)).map { "{\"i\":\($0),\"user\":\"u\($0 % 7)\"}\n" }
-        try handle.write(contentsOf: Data(lines.joined().utf8))
+        try handle.write(contentsOf: Data(text.utf8))
         try handle.close()
     }
 
@@ -67,6 +72,22 @@ final class RunningPipeline {
         let start = rows.count
         try add(count, from: start)
         #expect(wait { rows.count == start + count })
+    }
+
+    /// Waits until all that was added is committed, which rows are not yet when they can be seen:
+    /// adds a line that is no record, and waits until it is listed as a dead letter, because that
+    /// is in the same commit or a later one.
+    func commit() throws {
+        malformed += 1
+        try append("{\n")
+        #expect(wait { (try? letters().count { $0["kind"] == "malformed" }) == malformed })
+    }
+
+    /// The rows of `dlq ls`: the dead letters that are committed.
+    func letters() throws -> [Record] {
+        try tool("dlq", "ls").output.split(separator: "\n").map {
+            try Record(json: Array($0.utf8))
+        }
     }
 
     /// The rows of `versions`.

@@ -96,44 +96,48 @@ enum Tidy {
         }
     }
 
-    /// Who may import whom inside the package.
-    static let imports: [String: Set<String>] = [
-        "Records": [], "Scripting": ["CScripting", "Records"], "Windowing": ["Records"],
-        "Threads": [], "Connecting": ["Records", "Scripting", "Windowing"],
-        "Connectors": ["CCompression", "Connecting", "Records", "Scripting", "Threads"],
-        "Control": ["Connecting", "Journal", "Queueing", "Records"],
-        "Definitions": ["Connecting", "Queueing", "Records", "Scripting", "Windowing"],
-        "Pipelines": [
-            "Connecting", "Definitions", "Journal", "Queueing", "Records", "Scripting", "Threads",
-            "Windowing",
-        ],
-        "Tidewheel": [
-            "Connecting", "Connectors", "Definitions", "Journal", "Pipelines", "Queueing",
-            "Records", "Scripting", "Threads",
-        ],
-        "CommandLine": [
-            "CEditline", "CSQLite", "Connecting", "Connectors", "Control", "Definitions",
-            "Journal", "Pipelines", "Queueing", "Records", "Scripting", "Threads", "Tidewheel",
-        ],
-        "Journal": ["CChecksum"], "Queueing": ["Journal"], "TestKit": ["Journal"],
+    /// The modules from the lowest to the highest: each may stand on what is below it, not beside.
+    static let layers: [Set<String>] = [
+        ["Records", "Threads", "Journal"],
+        ["Scripting", "Windowing", "Queueing", "Metrics"],
+        ["Connecting"],
+        ["Definitions", "Connectors", "Enriching", "Warehousing", "Kafka"],
+        ["Engine"], ["Trials"], ["Operating"], ["Console", "Tidewheel"], ["CommandLine"],
+        ["TestKit"],
     ]
 
-    static func forbiddenImports(_ path: String, _ text: String) -> [Violation] {
-        let parts = path.split(separator: "/")
-        guard parts.count > 2, parts[0] == "Sources", let allowed = imports[String(parts[1])] else {
-            return []
+    /// Modules in C and C++, such as `CLua`.
+    static func isForeign(_ module: String) -> Bool {
+        module.hasPrefix("C") && module.dropFirst().first?.isUppercase == true
+    }
+
+    private static func height(_ module: String) -> Int? {
+        isForeign(module) ? -1 : layers.firstIndex { $0.contains(module) }
+    }
+
+    /// Dependencies of a module, as the manifest declares them, that do not run downward.
+    static func wrongDependencies(of module: String, _ dependencies: [String]) -> [String] {
+        guard let own = height(module) else { return ["\(module) is in no layer"] }
+        return dependencies.filter { height($0).map { $0 >= own } ?? true }.map {
+            "\(module) must not stand on \($0)"
         }
-        let own = Set(imports.keys).union([
-            "CChecksum", "CScripting", "CLua", "CCompression", "CEditline", "CSQLite",
-        ])
+    }
+
+    /// Imports of modules of this package that the manifest does not declare.
+    static func undeclaredImports(
+        _ path: String, _ text: String, declared: [String: [String]]
+    ) -> [Violation] {
+        let parts = path.split(separator: "/")
+        guard parts.count > 2, parts[0] == "Sources", let allowed = declared[String(parts[1])]
+        else { return [] }
         return numbered(text).compactMap { number, line in
             let words = line.split(separator: " ")
             guard let index = words.firstIndex(of: "import"), index < 3, index + 1 < words.count
             else { return nil }
             let module = String(words[index + 1])
-            guard own.contains(module), !allowed.contains(module) else { return nil }
+            guard declared[module] != nil, !allowed.contains(module) else { return nil }
             return Violation(
-                file: path, line: number, rule: "\(parts[1]) must not import \(module)")
+                file: path, line: number, rule: "\(parts[1]) does not declare \(module)")
         }
     }
 

@@ -21,6 +21,12 @@ import Testing
         return found
     }
 
+    /// The folders of `Sources` that hold Swift.
+    static let modules: [String] = {
+        let folders = try? FileManager.default.contentsOfDirectory(atPath: root + "/Sources")
+        return (folders ?? []).filter { !Tidy.isForeign($0) && !$0.hasPrefix(".") }
+    }()
+
     private func check(
         _ rule: (String, String) -> [Violation], _ files: [(path: String, text: String)]
     ) {
@@ -45,8 +51,15 @@ import Testing
     @Test func `what is unchecked says why`() {
         check(Tidy.uncheckedSendable, Self.files(".swift"))
     }
-    @Test func `modules import only what stands above them`() {
-        check(Tidy.forbiddenImports, Self.files(".swift"))
+    @Test func `modules stand only on what is below them, and import only that`() throws {
+        let declared = try Manifest.dependencies(of: Self.root)
+        let modules = declared.filter { Self.modules.contains($0.key) }
+        #expect(modules.count == Self.modules.count)
+        let wrong = modules.sorted { $0.key < $1.key }.flatMap {
+            Tidy.wrongDependencies(of: $0.key, $0.value)
+        }
+        #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))")
+        check({ Tidy.undeclaredImports($0, $1, declared: declared) }, Self.files(".swift"))
     }
     @Test func `no file knows the machine it was written on`() {
         check(Tidy.machinePaths, Self.files(".swift", ".cpp", ".h", ".lua", ".yaml", ".md"))
@@ -60,7 +73,8 @@ import Testing
     }
 
     @Test func `every module has tests, and every example has what it promises`() throws {
-        for module in Tidy.imports.keys {
+        #expect(Self.modules.count > 10)
+        for module in Self.modules {
             let tests = try FileManager.default.contentsOfDirectory(
                 atPath: "\(Self.root)/Tests/\(module)Tests")
             #expect(tests.contains { $0.hasSuffix(".swift") }, "\(module)")
@@ -92,10 +106,18 @@ import Testing
         #expect(
             Tidy.uncheckedSendable("a", "class A: @unchecked " + "Sendable {  // Under a lock.")
                 .isEmpty)
-        #expect(
-            Tidy.forbiddenImports("Sources/Records/a.swift", "public import Connecting").count == 1)
-        #expect(
-            Tidy.forbiddenImports("Sources/Connecting/a.swift", "public import Records").isEmpty)
+        #expect(Tidy.wrongDependencies(of: "Records", ["Connecting"]).count == 1)
+        #expect(Tidy.wrongDependencies(of: "Connectors", ["Definitions"]).count == 1)
+        #expect(Tidy.wrongDependencies(of: "Engine", ["Trials", "Elsewhere"]).count == 2)
+        #expect(Tidy.wrongDependencies(of: "Elsewhere", []).count == 1)
+        #expect(Tidy.wrongDependencies(of: "Connecting", ["Records", "CLua"]).isEmpty)
+        let declared = ["Trials": ["Engine"], "Engine": ["Records"], "Records": []]
+        func undeclared(_ path: String, _ text: String) -> Int {
+            Tidy.undeclaredImports(path, text, declared: declared).count
+        }
+        #expect(undeclared("Sources/Engine/a.swift", "internal import Trials") == 1)
+        #expect(undeclared("Sources/Engine/a.swift", "public import Records") == 0)
+        #expect(undeclared("Sources/Engine/a.swift", "internal import Glibc") == 0)
         #expect(Tidy.machinePaths("a", "let x = \"/wo" + "rk/x\"").count == 1)
         #expect(Tidy.machinePaths("a", "let x = \"/dev/full\"").isEmpty)
         #expect(Tidy.titles("a", "# One\n```\n# no\n```\n").isEmpty)

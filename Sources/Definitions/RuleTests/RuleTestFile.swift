@@ -65,5 +65,6 @@ package struct RuleTestExpectation: Sendable {
 package struct LookupRows: Sendable {
     /// The rows in the order of the test.
     package var rows: [Record]
+    /// Where they stand.
     package var location: Location
 }
