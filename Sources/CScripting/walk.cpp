@@ -112,13 +112,12 @@ bool Walk::open(const char *start) {
     return true;
 }
 
-// Checks one value; `floor` is the depth at which it stands.
+// Checks one value, which each round of the loop begins with; `floor` is its depth.
 template <bool watched>
 bool Walk::run(uint32_t floor) {
     Field *field = &unused;
     Field inner{};
     while (true) {
-        // A value is due.
         if (watched && is_told_to_stop()) return fail(0, "the call is over");
         if (at_end()) return fail(length, "a value is missing");
         const char *start = base + *at++;

@@ -102,17 +102,6 @@ extension Plan {
     }
 }
 
-extension RuleVMOptions {
-    /// What scripts and records may take.
-    mutating func take(_ limits: Limits) {
-        scriptMemory = limits.scriptMemory
-        recordLimit = limits.record
-        depthLimit = limits.depth
-        emittedLimit = limits.emitted
-        stateMemory = limits.stateMemory
-    }
-}
-
 extension RuleWire {
     /// The same origin, as a VM knows it.
     init(_ origin: Origin) {
