@@ -99,7 +99,7 @@ let package = Package(
             name: "ScriptingTests", dependencies: ["CLua", "Records", "Scripting", "TestKit"]),
         .testTarget(name: "WindowingTests", dependencies: ["Records", "TestKit", "Windowing"]),
         .testTarget(name: "ThreadsTests", dependencies: ["TestKit", "Threads"]),
-        .testTarget(name: "ConnectingTests", dependencies: ["Connecting"]),
+        .testTarget(name: "ConnectingTests", dependencies: ["Connecting", "TestKit"]),
         .testTarget(
             name: "ConnectorsTests",
             dependencies: ["Connecting", "Connectors", "Records", "TestKit"]),

@@ -6,8 +6,6 @@
 
 namespace tidewheel {
 
-constexpr int depth_limit = 100;
-
 static void append_count(Text &out, size_t count) {
     uint32_t value = uint32_t(count);
     out.append(reinterpret_cast<const char *>(&value), sizeof value);
@@ -23,18 +21,6 @@ static void append_bytes(Text &out, char tag, const char *text, size_t length) {
     out.append(tag);
     append_count(out, length);
     out.append(text, length);
-}
-
-struct KeyText {
-    const char *text;
-    size_t length;
-};
-
-static int compare_keys(const void *left, const void *right) {
-    const KeyText *a = static_cast<const KeyText *>(left), *b = static_cast<const KeyText *>(right);
-    int order = memcmp(a->text, b->text, a->length < b->length ? a->length : b->length);
-    if (order) return order;
-    return a->length < b->length ? -1 : a->length > b->length;
 }
 
 static void encode(lua_State *L, tw_vm *vm, int index, Text &out, int depth);
@@ -63,22 +49,24 @@ static void encode_table(lua_State *L, tw_vm *vm, int index, Text &out, int dept
     }
     out.append(is_list ? 'a' : 't');
     append_count(out, entries);
-    KeyText *keys = vm->arena.make<KeyText>(texts ? texts : 1);
+    std::string_view *keys = vm->arena.make<std::string_view>(texts ? texts : 1);
     if (!keys) raise_memory(L);
     size_t filled = 0;
     lua_pushnil(L);
     while (lua_next(L, index)) {
         if (lua_type(L, -2) == LUA_TSTRING && filled < texts) {
-            keys[filled].text = lua_tolstring(L, -2, &keys[filled].length);
-            filled++;
+            size_t length;
+            const char *text = lua_tolstring(L, -2, &length);
+            keys[filled++] = {text, length};
+            if ((filled & 255) == 0) check_budget(L);
         } else {
             encode_pair(L, vm, out, depth + 1);
         }
         lua_pop(L, 1);
     }
-    qsort(keys, filled, sizeof(KeyText), compare_keys);
+    sort_names(L, keys, filled);
     for (size_t i = 0; i < filled; i++) {
-        lua_pushlstring(L, keys[i].text, keys[i].length);
+        lua_pushlstring(L, keys[i].data(), keys[i].size());
         lua_pushvalue(L, -1);
         lua_rawget(L, index);
         encode_pair(L, vm, out, depth + 1);
@@ -87,7 +75,7 @@ static void encode_table(lua_State *L, tw_vm *vm, int index, Text &out, int dept
 }
 
 static void encode(lua_State *L, tw_vm *vm, int index, Text &out, int depth) {
-    if (depth > depth_limit)
+    if (depth > int(vm->config.depth_limit))
         luaL_error(L, "an accumulator that contains itself, or is nested too deeply");
     luaL_checkstack(L, 8, "an accumulator is nested too deeply");
     switch (lua_type(L, index)) {
@@ -137,7 +125,7 @@ struct Reader {
 };
 
 static void decode(lua_State *L, tw_vm *vm, Reader &reader, int depth) {
-    if (depth > depth_limit || reader.at >= reader.end)
+    if (depth > int(vm->config.depth_limit) || reader.at >= reader.end)
         luaL_error(L, "an accumulator cannot be read back");
     luaL_checkstack(L, 8, "an accumulator is nested too deeply");
     char tag = *reader.at++;

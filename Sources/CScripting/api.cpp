@@ -61,7 +61,8 @@ static const tw_api_entry entries[] = {
     {"log", "log(value, …)", "Writes a line to the runner's standard error, rate-limited.",
      "log(\"odd size\", r.size_bytes)", data},
     {"metric", "metric(name [, value])", "Adds the value (1 when left out) to a counter of the "
-     "summary.", "metric(\"bytes\", r.size_bytes)", data},
+     "summary. After 1,000 names, and with one of more than 256 bytes, it is called \"other\"; so "
+     "are reasons of drop.", "metric(\"bytes\", r.size_bytes)", data},
     {"require", "require(module)",
      "The value that rules/lib/MODULE.lua returns; loaded once per stage.",
      "local geo = require \"geo\"", data},

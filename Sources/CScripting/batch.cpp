@@ -74,6 +74,7 @@ static Node *root_node(tw_vm *vm, const char *text, size_t length) {
     *root = Node{};
     root->text = text;
     root->length = uint32_t(length);
+    root->depth = 1;
     root->fields = vm->fields.items;
     root->count = vm->fields.count;
     if (vm->fields.shape) {
@@ -123,18 +124,7 @@ static void run_record(tw_vm *vm, const char *text, size_t length, int32_t parti
     }
     vm->counts.failed_records++;
     roll_back(vm);
-    bool was_error = !strcmp(vm->failure.kind, "error") || !strcmp(vm->failure.kind, "budget");
-    if (vm->config.trace && was_error) {
-        vm->trace.active = true;
-        bool repeated = !attempt_record(vm, text, length, partition);
-        vm->trace.active = false;
-        roll_back(vm);
-        vm->failure.traced = repeated;
-        if (!repeated) {  // It does not fail again: keep the first story.
-            note_failure(vm, "error", vm->error_text.bytes, vm->error_text.length);
-            vm->failure.stage = vm->stages.empty() ? "" : vm->stages[0].name.c_str();
-        }
-    }
+    trace_failure(vm, [&] { return attempt_record(vm, text, length, partition); });
     deliver_letter(vm);
 }
 
@@ -330,6 +320,7 @@ void read_clock(tw_vm *vm) {
 // garbage of a few hundred records.
 static void collect(tw_vm *vm) {
     lua_gc(vm->L, LUA_GCSETPAUSE, vm->memory.used < (1 << 20) ? 1000 : 200);
+    vm->scratch.trim(1 << 20);
 }
 
 static void visit(Visitor &visitor) {

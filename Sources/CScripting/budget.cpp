@@ -102,6 +102,7 @@ void begin_call(tw_vm *vm, int64_t allowed) {
     Budget &budget = vm->budget;
     budget.allowed = allowed;
     budget.serial = budget.serial + 1;
+    budget.place[0] = 0;
     budget.in_call = 1;
 }
 
@@ -114,10 +115,8 @@ void end_call(tw_vm *vm) {
     budget.place_known = false;
 }
 
-static void note_place(lua_State *L, Budget &budget) {
-    if (budget.place_known) return;
-    budget.place_known = true;
-    budget.place[0] = 0;
+// Where the rule is now; when it is not running, what is known stays.
+void note_place(lua_State *L, Budget &budget) {
     lua_Debug frame;
     for (int level = 0; lua_getstack(L, level, &frame); level++) {
         lua_getinfo(L, "Sl", &frame);
@@ -127,23 +126,22 @@ static void note_place(lua_State *L, Budget &budget) {
     }
 }
 
+// The words are put together by whoever gets the error: a script cannot catch it, and a deep stack
+// may have it raised at every level.
 void raise_breach(lua_State *L) {
-    tw_vm *vm = vm_of(L);
-    Budget &budget = vm->budget;
-    note_place(L, budget);
+    Budget &budget = vm_of(L)->budget;
+    if (!budget.place_known) note_place(L, budget);
+    budget.place_known = true;
     lua_checkstack(L, 4);  // Never settop: under a hook these are the script's own registers.
-    if (budget.breach == int(Breach::memory))
-        lua_pushfstring(L, "%smemory limit of %d KiB exceeded", budget.place,
-                        int(vm->config.script_memory >> 10));
-    else
-        lua_pushfstring(L, "%stime budget of %d ms exceeded", budget.place,
-                        int(budget.allowed / 1'000'000));
+    lua_pushliteral(L, "budget exceeded");
     lua_error(L);
     __builtin_unreachable();
 }
 
 void raise_memory(lua_State *L) {
-    vm_of(L)->budget.breach = int(Breach::memory);
+    Budget &budget = vm_of(L)->budget;
+    // What came first counts: a call that is out of time may be cut off in the midst of its work.
+    if (budget.breach == int(Breach::none)) budget.breach = int(Breach::memory);
     raise_breach(L);
 }
 

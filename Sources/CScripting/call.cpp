@@ -221,15 +221,28 @@ static int protected_call(lua_State *L) {
     return 0;
 }
 
+// A breach outside any line, as while the engine reads what a rule has returned, is told where the
+// rule begins.
+static void note_beginning(lua_State *L, const Stage &stage, Budget &budget) {
+    if (stage.process == LUA_NOREF) return;
+    lua_Debug function;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, stage.process);
+    lua_getinfo(L, ">S", &function);
+    snprintf(budget.place, sizeof budget.place, "%s:%d: ", function.short_src,
+             function.linedefined);
+}
+
 // What the failed call left on the stack becomes the failure; a breach is told in its own words,
 // since a script's handlers may have garbled the message.
 static void note_error(tw_vm *vm, const Stage &stage, int status) {
     lua_State *L = vm->L;
     Budget &budget = vm->budget;
-    bool is_memory = status == LUA_ERRMEM || budget.breach == int(Breach::memory);
+    bool is_memory = budget.breach == int(Breach::none) ? status == LUA_ERRMEM
+                                                        : budget.breach == int(Breach::memory);
     if (is_memory || budget.breach) {
         char message[256];
-        const char *place = budget.place_known ? budget.place : "";
+        if (!*budget.place) note_beginning(L, stage, budget);
+        const char *place = budget.place;
         int size;
         if (is_memory)
             size = snprintf(message, sizeof message, "%smemory limit of %zu KiB exceeded", place,

@@ -25,7 +25,9 @@ static int json_decode(lua_State *L) {
     if (length > vm->config.record_limit) return luaL_error(L, "json.decode: the text is too long");
     Problem problem;
     const char *copy = copy_or_raise(L, vm->arena, text, length);
-    if (!vm->checker.check(copy, length, problem))
+    bool is_sound = vm->checker.check(copy, length, problem, &vm->budget.breach);
+    check_budget(L);
+    if (!is_sound)
         return luaL_error(L, "json.decode: %s at byte %d", problem.text, int(problem.offset));
     push_json(L, vm, copy, length);
     return 1;
@@ -104,7 +106,7 @@ static int host_hash(lua_State *L) {
         return 1;
     }
     char hex[65];
-    sha256_hex(text, length, hex);
+    sha256_hex(L, text, length, hex);
     lua_pushlstring(L, hex, 64);
     return 1;
 }
@@ -163,18 +165,14 @@ static int host_log(lua_State *L) {
     return 0;
 }
 
-static void add_metric(tw_vm *vm, const char *name, double value) {
-    vm->pending.names.emplace_back(TW_COUNT_METRIC, name);
-    vm->pending.values.push_back(value);
-}
-
 static int host_metric(lua_State *L) {
     tw_vm *vm = vm_of(L);
-    const char *name = luaL_checkstring(L, 1);
+    size_t length;
+    const char *name = luaL_checklstring(L, 1, &length);
     double value = luaL_optnumber(L, 2, 1);
     luaL_argcheck(L, std::isfinite(value), 2, "must be a finite number");
-    if (vm->pending.values.size() >= 10000) return luaL_error(L, "too many metrics in one call");
-    add_metric(vm, name, value);
+    if (length > name_limit) name = other_name;
+    pend(vm, TW_COUNT_METRIC, name, value);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 // Host functions over what the engine keeps: state and lookup tables.
 #include <algorithm>
 
+#include "internal/budget.h"
 #include "internal/lookup.h"
 #include "internal/vm.h"
 
@@ -77,6 +78,7 @@ static void need_stage(lua_State *L, tw_vm *vm) {
 // The values of the running stage in this partition, at the time of the record in progress.
 static StateTable &values_now(lua_State *L, tw_vm *vm) {
     need_stage(L, vm);
+    if (vm->state.undo_is_full()) raise_memory(L);
     StateTable &table = vm->state.open(StateKind::value, uint32_t(vm->stage), vm->partition);
     vm->state.raise_clock(table, state_time(vm));
     return table;
@@ -152,12 +154,15 @@ static int state_keys(lua_State *L) {
     std::string_view *keys = vm->arena.make<std::string_view>(table.entries.size() + 1);
     if (!keys) raise_memory(L);
     size_t count = 0;
+    Toll toll(L);
     table.entries.for_each([&](const StateNode &node) {
+        toll.pay(64);
         if (node.second.expiry > table.clock) keys[count++] = node.first;
     });
-    std::sort(keys, keys + count);
+    sort_names(L, keys, count);
     lua_createtable(L, int(std::min(count, size_t(INT32_MAX))), 0);
     for (size_t i = 0; i < count; i++) {
+        toll.pay(keys[i].size() + 64);
         lua_pushlstring(L, keys[i].data(), keys[i].size());
         lua_rawseti(L, -2, lua_Integer(i) + 1);
     }

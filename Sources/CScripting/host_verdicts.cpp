@@ -46,6 +46,10 @@ static int push_cached(lua_State *L, Verdict kind, const char *name) {
     const char *reason = luaL_checklstring(L, 1, &length);
     if (length == 0) return luaL_error(L, "%s needs a name that is not empty", name);
     tw_vm *vm = vm_of(L);
+    if (length > name_limit) {  // No output has such a name, so the record ends here anyway.
+        push_verdict(L, Verdict::drop, other_name, sizeof other_name - 1, "", 0, 0);
+        return 1;
+    }
     size_t slot = ((reinterpret_cast<uintptr_t>(reason) >> 4) ^ (kind == Verdict::route)) & 63;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->verdict_cache);
     if (lua_rawgeti(L, -1, lua_Integer(slot + 1)) == LUA_TUSERDATA) {
@@ -114,7 +118,8 @@ static int host_emit(lua_State *L) {
     size_t length = 0;
     const char *output = luaL_optlstring(L, 2, nullptr, &length);
     Made *made = make_record(L, vm, 1);
-    if (output) made->output = copy_or_raise(L, vm->arena, output, length);
+    if (output && length > name_limit) made->output = "";  // No output has such a name.
+    else if (output) made->output = copy_or_raise(L, vm->arena, output, length);
     vm->emitted.append(made);
     return 0;
 }

@@ -94,13 +94,14 @@ bool Ingress::find_structure(const char *text, size_t length, Problem &problem) 
     }
 }
 
-bool Ingress::check(const char *text, size_t length, Problem &problem) {
+bool Ingress::check(const char *text, size_t length, Problem &problem, StopFlag stop) {
     if (!find_structure(text, length, problem)) return false;
     auto &self = *implementation;
     Walk walk{text,    text, length, self.parser->structural_indexes.get(), uint32_t(length),
               memchr(text, '\\', length) != nullptr, self.containers.data(), self.depth_limit,
               nullptr, &problem};
-    return walk.run();
+    walk.stop = stop;
+    return stop ? walk.run<true>() : walk.run<false>();
 }
 
 bool Ingress::read_object(const char *text, size_t length, FieldList &fields, Problem &problem) {
@@ -128,7 +129,7 @@ bool Ingress::read_object(const char *text, size_t length, FieldList &fields, Pr
     if (!sound) {
         walk.at = self.next;
         walk.depth = fields.count = fields.shape = 0;
-        sound = walk.run();
+        sound = walk.run<false>();
     }
     self.next = walk.at;
     if (sound && is_object && !fields.shape) shape.learn(text, fields);

@@ -31,15 +31,7 @@ static void run_row(tw_vm *vm, const Output &output, const char *text, size_t le
         return;
     }
     roll_back(vm);
-    bool was_error = !strcmp(vm->failure.kind, "error") || !strcmp(vm->failure.kind, "budget");
-    if (vm->config.trace && was_error) {
-        vm->trace.active = true;
-        vm->failure.traced = !attempt(vm, output, text, length);
-        vm->trace.active = false;
-        bool repeated = vm->failure.traced;
-        roll_back(vm);
-        vm->failure.traced = repeated;
-    }
+    trace_failure(vm, [&] { return attempt(vm, output, text, length); });
     deliver_letter(vm);
 }
 

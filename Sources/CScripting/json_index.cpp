@@ -11,7 +11,10 @@
 namespace tidewheel {
 
 bool FieldList::grow() {
-    uint32_t wanted = capacity ? capacity * 2 : 32;
+    // Large lists grow in steps, so that a call which fills one is stopped in time.
+    constexpr uint32_t step = 64 << 10;
+    uint32_t wanted = !capacity ? 32 : capacity < step ? capacity * 2 : capacity + step;
+    if (wanted > limit || (stop && *stop)) return false;
     Field *moved = static_cast<Field *>(realloc(items, sizeof(Field) * wanted));
     if (!moved) return false;
     items = moved;
@@ -48,10 +51,16 @@ static const char *string_end(const char *at, const char *end, bool &escaped) {
 }
 
 // The end of an object or array; brackets inside strings do not count.
-static const char *container_end(const char *at, const char *end) {
+static const char *container_end(const char *at, const char *end, StopFlag stop) {
+    constexpr ptrdiff_t piece = ptrdiff_t(Toll::unit);
     size_t depth = 0;
     bool escaped;
+    const char *pause = at;
     while (at < end) {
+        if (at >= pause) {
+            if (stop && *stop) return end;
+            pause = end - at < piece ? end : at + piece;
+        }
 #if defined(__SSE2__)
         // '[' and '{', ']' and '}' differ in one bit, so two comparisons find all four.
         __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i *>(at));
@@ -79,6 +88,22 @@ static const char *container_end(const char *at, const char *end) {
     return end;
 }
 
+uint32_t nesting_depth(const char *text, size_t length) {
+    const char *end = text + length;
+    uint32_t depth = 0, deepest = 0;
+    bool escaped;
+    for (const char *at = text; at < end; at++) {
+        switch (*at) {
+        case '"': at = string_end(at + 1, end, escaped); break;
+        case '{': case '[':
+            if (++depth > deepest) deepest = depth;
+            break;
+        case '}': case ']': depth--; break;
+        }
+    }
+    return deepest;
+}
+
 static const char *scalar_end(const char *at, const char *end) {
     while (at < end) {
         switch (*at) {
@@ -91,14 +116,15 @@ static const char *scalar_end(const char *at, const char *end) {
 
 const char *skip_value(const char *at, const char *end) {
     bool escaped;
-    if (*at == '{' || *at == '[') return container_end(at, end);
+    if (*at == '{' || *at == '[') return container_end(at, end, nullptr);
     if (*at != '"') return scalar_end(at, end);
     at = string_end(at + 1, end, escaped);
     return at < end ? at + 1 : end;
 }
 
 // Notes the value at `at` in `field`; returns the position behind it.
-static const char *read_value(const char *text, const char *at, const char *end, Field &field) {
+static const char *read_value(
+    const char *text, const char *at, const char *end, StopFlag flag, Field &field) {
     const char *stop = end;
     field.value_escaped = false;
     switch (*at) {
@@ -107,8 +133,8 @@ static const char *read_value(const char *text, const char *at, const char *end,
         stop = string_end(at + 1, end, field.value_escaped);
         if (stop < end) stop++;
         break;
-    case '{': field.kind = Kind::object; stop = container_end(at, end); break;
-    case '[': field.kind = Kind::array; stop = container_end(at, end); break;
+    case '{': field.kind = Kind::object; stop = container_end(at, end, flag); break;
+    case '[': field.kind = Kind::array; stop = container_end(at, end, flag); break;
     case 't': case 'f': field.kind = Kind::boolean; stop = scalar_end(at, end); break;
     case 'n': field.kind = Kind::null; stop = scalar_end(at, end); break;
     default:
@@ -140,10 +166,10 @@ bool index_members(const char *text, size_t length, FieldList &fields) {
             at = skip_space(at + 1, end);
             if (at >= end) return true;
         }
-        at = skip_space(read_value(text, at, end, field), end);
+        at = skip_space(read_value(text, at, end, fields.stop, field), end);
         if (at < end && *at == ',') at = skip_space(at + 1, end);
     }
-    return true;
+    return !fields.stop || !*fields.stop;
 }
 
 }  // namespace tidewheel

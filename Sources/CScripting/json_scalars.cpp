@@ -54,10 +54,11 @@ static const char *decode_unicode(const char *at, const char *end, uint32_t &cod
     return at + 6;
 }
 
-size_t decode_string(const char *text, size_t length, char *out) {
+size_t decode_string(const char *text, size_t length, char *out, StopFlag flag) {
     const char *at = text, *end = text + length;
     char *start = out;
-    while (at < end) {
+    for (unsigned escapes = 1; at < end; escapes++) {
+        if ((escapes & 1023) == 0 && flag && *flag) break;
         const char *escape = static_cast<const char *>(memchr(at, '\\', size_t(end - at)));
         size_t plain = size_t((escape ? escape : end) - at);
         memmove(out, at, plain);
@@ -100,6 +101,7 @@ bool key_equals(const char *text, const Field &field, const char *key, size_t le
 }
 
 bool parse_integer(const char *text, size_t length, int64_t &value) {
+    if (length > 20) return false;
     auto result = std::from_chars(text, text + length, value);
     return result.ec == std::errc() && result.ptr == text + length;
 }

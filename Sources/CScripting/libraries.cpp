@@ -1,4 +1,5 @@
-// Which of Lua's own functions rules get: those whose work is bounded by their arguments' size.
+// Which of Lua's own functions rules get: those whose work is a few milliseconds at most, whatever
+// their arguments are.
 #include "internal/libraries.h"
 
 namespace tidewheel {
@@ -24,14 +25,16 @@ static void add_functions(lua_State *L, const LibraryFunction *functions) {
 }
 
 void push_string_library(lua_State *L) {
-    static const char *const names[] = {"byte", "char", "format", "len", "reverse", "sub", nullptr};
+    static const char *const names[] = {"byte", "char", "format", "len", "sub", nullptr};
     push_members(L, LUA_STRLIBNAME, luaopen_string, names);
+    replace_functions(L, text_functions);
     add_functions(L, pattern_functions);
 }
 
 void push_table_library(lua_State *L) {
-    static const char *const names[] = {"pack", nullptr};
+    static const char *const names[] = {nullptr};
     push_members(L, LUA_TABLIBNAME, luaopen_table, names);
+    replace_functions(L, pack_functions);
     add_functions(L, list_functions);
 }
 
@@ -47,6 +50,7 @@ void push_utf8_library(lua_State *L) {
     static const char *const names[] = {"char", "charpattern", "codepoint", "codes", "len",
                                         "offset", nullptr};
     push_members(L, LUA_UTF8LIBNAME, luaopen_utf8, names);
+    replace_functions(L, utf8_functions);
 }
 
 }  // namespace tidewheel

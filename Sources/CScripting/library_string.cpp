@@ -14,34 +14,28 @@ static size_t start_position(lua_Integer position, size_t length) {
     return length + size_t(position) + 1;
 }
 
-static bool has_specials(const char *pattern, size_t length) {
-    for (size_t i = 0; i < length; i++)
-        if (pattern[i] && strchr("^$*+?.([%-", pattern[i])) return true;
-    return false;
+static bool has_specials(lua_State *L, const char *pattern, size_t length) {
+    bool found = false;
+    walk_pieces(L, pattern, length, [&found](const char *text, size_t size) {
+        for (size_t i = 0; i < size && !found; i++)
+            found = text[i] && strchr("^$*+?.([%-", text[i]);
+    });
+    return found;
 }
 
 static const char *find_plain(
     lua_State *L, const char *text, size_t length, const char *wanted, size_t size) {
     if (size == 0) return text;
     const char *end = text + length;
-    for (unsigned tries = 0; size_t(end - text) >= size; tries++) {
+    Toll toll(L);
+    while (size_t(end - text) >= size) {
         text = static_cast<const char *>(memchr(text, *wanted, size_t(end - text) - size + 1));
         if (!text) return nullptr;
         if (memcmp(text, wanted, size) == 0) return text;
         text++;
-        if ((tries & 255) == 0) check_budget(L);
+        toll.pay(size + 64);
     }
     return nullptr;
-}
-
-static PatternMatch make_match(
-    lua_State *L, const char *subject, size_t length, const char *pattern, size_t size) {
-    PatternMatch match;
-    match.L = L;
-    match.subject = subject;
-    match.subject_end = subject + length;
-    match.pattern_end = pattern + size;
-    return match;
 }
 
 static int find_or_match(lua_State *L, bool find) {
@@ -53,7 +47,7 @@ static int find_or_match(lua_State *L, bool find) {
         lua_pushnil(L);
         return 1;
     }
-    if (find && (lua_toboolean(L, 4) || !has_specials(pattern, size))) {
+    if (find && (lua_toboolean(L, 4) || !has_specials(L, pattern, size))) {
         const char *found = find_plain(L, subject + init, length - init, pattern, size);
         if (!found) {
             lua_pushnil(L);
@@ -63,7 +57,7 @@ static int find_or_match(lua_State *L, bool find) {
         lua_pushinteger(L, found - subject + lua_Integer(size));
         return 2;
     }
-    PatternMatch match = make_match(L, subject, length, pattern, size);
+    PatternMatch match(L, subject, length, pattern, size);
     bool anchored = size > 0 && *pattern == '^';
     for (const char *at = subject + init; at <= match.subject_end; at++) {
         match.captures = match.depth = 0;
@@ -88,7 +82,7 @@ static int gmatch_next(lua_State *L) {
     const char *subject = lua_tolstring(L, lua_upvalueindex(1), &length);
     const char *pattern = lua_tolstring(L, lua_upvalueindex(2), &size);
     const char *last = subject + lua_tointeger(L, lua_upvalueindex(4));
-    PatternMatch match = make_match(L, subject, length, pattern, size);
+    PatternMatch match(L, subject, length, pattern, size);
     const char *at = subject + lua_tointeger(L, lua_upvalueindex(3));
     for (; at <= match.subject_end; at++) {
         match.captures = match.depth = 0;
@@ -125,10 +119,12 @@ static void add_template(
         luaL_addlstring(out, text, size_t((escape ? escape : stop) - text));
         if (!escape) return;
         char c = escape + 1 < stop ? escape[1] : 0;
+        match.toll.pay(size_t(escape - text) + 64);
         text = escape + 2;
         if (c == '%') {
             luaL_addchar(out, '%');
         } else if (c == '0') {
+            match.toll.pay(size_t(end - start));
             luaL_addlstring(out, start, size_t(end - start));
         } else if (c >= '1' && c <= '9') {
             match.push_capture(c - '1', start, end);
@@ -175,7 +171,7 @@ static int string_gsub(lua_State *L) {
     luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
                             type == LUA_TTABLE, 3, "string/function/table");
     bool anchored = size > 0 && *pattern == '^';
-    PatternMatch match = make_match(L, subject, length, pattern, size);
+    PatternMatch match(L, subject, length, pattern, size);
     luaL_Buffer out;
     luaL_buffinit(L, &out);
     const char *at = subject, *last = nullptr;
@@ -196,6 +192,7 @@ static int string_gsub(lua_State *L) {
         if (anchored) break;
     }
     luaL_addlstring(&out, at, size_t(match.subject_end - at));
+    check_budget(L);
     luaL_pushresult(&out);
     lua_pushinteger(L, count);
     return 2;
@@ -216,6 +213,7 @@ static int string_rep(lua_State *L) {
     size_t total = size_t(count) * length + size_t(count - 1) * separator_length;
     luaL_Buffer out;
     char *at = luaL_buffinitsize(L, &out, total);
+    Toll toll(L);
     for (lua_Integer i = 0; i < count; i++) {
         memcpy(at, text, length);
         at += length;
@@ -223,8 +221,9 @@ static int string_rep(lua_State *L) {
             memcpy(at, separator, separator_length);
             at += separator_length;
         }
-        if ((i & 511) == 0) check_budget(L);
+        toll.pay(each + 64);
     }
+    check_budget(L);
     luaL_pushresultsize(&out, total);
     return 1;
 }
@@ -247,7 +246,11 @@ static int change_case(lua_State *L, unsigned char first) {
         return 1;
     }
     luaL_Buffer out;
-    convert(text, luaL_buffinitsize(L, &out, length), length);
+    char *at = luaL_buffinitsize(L, &out, length);
+    walk_pieces(L, text, length, [&](const char *piece, size_t size) {
+        convert(piece, at, size);
+        at += size;
+    });
     luaL_pushresultsize(&out, length);
     return 1;
 }

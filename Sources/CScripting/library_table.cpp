@@ -80,15 +80,17 @@ static int table_concat(lua_State *L) {
     list_length(L, 1);
     luaL_Buffer out;
     luaL_buffinit(L, &out);
+    Toll toll(L);
     for (lua_Integer i = first; i <= last; i++) {
         get_element(L, 1, i);
         if (!lua_isstring(L, -1))
             luaL_error(L, "invalid value (at index %I) in table for 'concat'", i);
+        toll.pay(lua_rawlen(L, -1) + separator_length + 256);
         luaL_addvalue(&out);
         if (i == last) break;
         luaL_addlstring(&out, separator, separator_length);
-        if ((i & 255) == 0) check_budget(L);
     }
+    check_budget(L);
     luaL_pushresult(&out);
     return 1;
 }

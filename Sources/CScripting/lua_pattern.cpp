@@ -3,13 +3,7 @@
 #include <cctype>
 #include <cstring>
 
-#include "internal/budget.h"
-
 namespace tidewheel {
-
-void PatternMatch::step() {
-    if ((++steps & 511) == 0) check_budget(L);
-}
 
 static bool in_class(unsigned char c, unsigned char name) {
     bool result;
@@ -31,13 +25,14 @@ static bool in_class(unsigned char c, unsigned char name) {
 }
 
 // Where the single-character item that begins at `pattern` ends.
-const char *PatternMatch::item_end(const char *pattern) const {
+const char *PatternMatch::item_end(const char *pattern) {
     char first = *pattern++;
     if (first == '%') {
         if (pattern == pattern_end) luaL_error(L, "malformed pattern (ends with '%%')");
         return pattern + 1;
     }
     if (first != '[') return pattern;
+    const char *start = pattern;
     if (pattern < pattern_end && *pattern == '^') pattern++;
     bool at_start = true;
     while (pattern == pattern_end || *pattern != ']' || at_start) {
@@ -48,6 +43,7 @@ const char *PatternMatch::item_end(const char *pattern) const {
             pattern++;
         }
     }
+    toll.pay(size_t(pattern - start));
     return pattern + 1;
 }
 
@@ -74,13 +70,13 @@ static bool in_set(unsigned char c, const char *set, const char *last) {
     return !wanted;
 }
 
-bool PatternMatch::matches_item(const char *at, const char *pattern, const char *end) const {
+bool PatternMatch::matches_item(const char *at, const char *pattern, const char *end) {
     if (at >= subject_end) return false;
     unsigned char c = static_cast<unsigned char>(*at);
     switch (*pattern) {
     case '.': return true;
     case '%': return in_class(c, static_cast<unsigned char>(pattern[1]));
-    case '[': return in_set(c, pattern + 1, end - 1);
+    case '[': toll.pay(size_t(end - pattern)); return in_set(c, pattern + 1, end - 1);
     default: return static_cast<unsigned char>(*pattern) == c;
     }
 }
@@ -130,6 +126,7 @@ const char *PatternMatch::match_frontier(const char *at, const char *&pattern, b
     const char *end = item_end(pattern);
     unsigned char before = at == subject ? 0 : static_cast<unsigned char>(at[-1]);
     unsigned char here = at == subject_end ? 0 : static_cast<unsigned char>(*at);
+    toll.pay(size_t(end - pattern) * 2);
     found = !in_set(before, pattern + 1, end - 1) && in_set(here, pattern + 1, end - 1);
     pattern = end;
     return at;
@@ -141,6 +138,7 @@ const char *PatternMatch::match_reference(const char *at, char digit) {
         luaL_error(L, "invalid capture index %%%d", index + 1);
     ptrdiff_t length = capture[index].length;
     if (length < 0) return nullptr;
+    toll.pay(size_t(length));
     if (subject_end - at < length || memcmp(capture[index].start, at, size_t(length)) != 0)
         return nullptr;
     return at + length;
@@ -239,16 +237,21 @@ const char *PatternMatch::match(const char *at, const char *pattern) {
     return found;
 }
 
+void PatternMatch::push_text(const char *text, size_t length) {
+    toll.pay(length);
+    lua_pushlstring(L, text, length);
+}
+
 void PatternMatch::push_capture(int index, const char *start, const char *end) {
     if (index >= captures) {
         if (index != 0) luaL_error(L, "invalid capture index %%%d", index + 1);
-        lua_pushlstring(L, start, size_t(end - start));
+        push_text(start, size_t(end - start));
         return;
     }
     if (capture[index].length == open_capture) luaL_error(L, "unfinished capture");
     if (capture[index].length == position_capture)
         lua_pushinteger(L, capture[index].start - subject + 1);
-    else lua_pushlstring(L, capture[index].start, size_t(capture[index].length));
+    else push_text(capture[index].start, size_t(capture[index].length));
 }
 
 int PatternMatch::push_captures(const char *start, const char *end) {

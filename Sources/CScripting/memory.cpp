@@ -10,13 +10,14 @@
 #include "internal/row_marks.h"
 
 bool tw_buffer::grow(size_t additional) {
-    if (failed) return false;
+    if (is_stopped()) return false;
     size_t wanted = length + additional;
     size_t fresh = capacity * 2 > wanted ? capacity * 2 : wanted + 256;
     if (wanted > limit) {
         failed = true;
         return false;
     }
+    if (fresh > limit) fresh = limit;
     char *moved = static_cast<char *>(realloc(bytes, fresh));
     if (!moved) {
         failed = true;
@@ -25,6 +26,13 @@ bool tw_buffer::grow(size_t additional) {
     bytes = moved;
     capacity = fresh;
     return true;
+}
+
+void tw_buffer::trim(size_t most) {
+    if (capacity <= most) return;
+    free(bytes);
+    bytes = nullptr;
+    length = capacity = 0;
 }
 
 namespace tidewheel {
@@ -142,10 +150,7 @@ void tw_buffer_clear(tw_buffer *buffer, size_t keep) {
         buffer->marks->marks.clear();
         buffer->marks->names.clear();
     }
-    if (buffer->capacity <= keep) return;
-    free(buffer->bytes);
-    buffer->bytes = nullptr;
-    buffer->capacity = 0;
+    buffer->trim(keep);
 }
 
 size_t tw_last_lines(const uint8_t *bytes, size_t length, size_t limit, size_t *count) {

@@ -1,5 +1,8 @@
 #include "internal/record.h"
 
+#include <functional>
+#include <string_view>
+
 #include "internal/shape.h"
 
 namespace tidewheel {
@@ -11,6 +14,7 @@ Node *make_node(Arena &arena, const char *text, size_t length, Node *parent) {
     node->text = text;
     node->length = uint32_t(length);
     node->parent = parent;
+    node->depth = parent ? parent->depth + 1 : 1;
     node->is_array = *skip_space(text, text + length) == '[';
     return node;
 }
@@ -72,18 +76,18 @@ static const char *decoded_key(Arena &arena, const Node *node, const Field &fiel
     return decoded;
 }
 
-static bool build_hash(Arena &arena, Node *node) {
-    uint32_t size = 64;
-    while (size < node->count * 2) size *= 2;
-    node->buckets = arena.make<uint32_t>(size);
-    if (!node->buckets) return false;
-    memset(node->buckets, 0, sizeof(uint32_t) * size);
-    node->bucket_mask = size - 1;
+// Of the whole name, since many fields may differ in the middle of their names only.
+static uint32_t bucket_tag(const char *key, size_t length) {
+    return uint32_t(std::hash<std::string_view>()({key, length}));
+}
+
+static bool fill_buckets(Arena &arena, Node *node) {
+    Tollgate gate{arena};
     for (uint32_t i = 0; i < node->count; i++) {
         size_t length;
         const char *key = decoded_key(arena, node, node->fields[i], length);
-        if (!key) return false;
-        uint32_t tag = node->fields[i].tag = key_tag(key, length);
+        if (!key || gate.is_closed(length + 256)) return false;
+        uint32_t tag = node->fields[i].tag = bucket_tag(key, length);
         uint32_t slot = (tag * 2654435761u >> 7) & node->bucket_mask;
         while (uint32_t entry = node->buckets[slot]) {
             const Field &other = node->fields[entry - 1];
@@ -91,6 +95,7 @@ static bool build_hash(Arena &arena, Node *node) {
                 node->irregular = true;
                 break;
             }
+            if (gate.is_closed(64)) return false;
             slot = (slot + 1) & node->bucket_mask;
         }
         node->buckets[slot] = i + 1;
@@ -98,10 +103,22 @@ static bool build_hash(Arena &arena, Node *node) {
     return true;
 }
 
+static bool build_hash(Arena &arena, Node *node) {
+    uint32_t size = 64;
+    while (size < node->count * 2) size *= 2;
+    node->buckets = arena.make<uint32_t>(size);
+    if (!node->buckets) return false;
+    memset(node->buckets, 0, sizeof(uint32_t) * size);
+    node->bucket_mask = size - 1;
+    if (fill_buckets(arena, node)) return true;
+    node->buckets = nullptr;
+    return false;
+}
+
 bool prepare_keys(Arena &arena, Node *node) {
     if (node->keys_ready) return true;
+    if (node->count > hash_threshold) return node->keys_ready = build_hash(arena, node);
     node->keys_ready = true;
-    if (node->count > hash_threshold) return build_hash(arena, node);
     for (uint32_t i = 0; i < node->count; i++) {
         Field &field = node->fields[i];
         if (field.key_escaped) node->irregular = true;
@@ -117,6 +134,7 @@ bool prepare_keys(Arena &arena, Node *node) {
 
 uint32_t find_field(const Node *node, const char *key, size_t length, uint32_t tag) {
     if (node->buckets) {
+        tag = bucket_tag(key, length);
         uint32_t slot = (tag * 2654435761u >> 7) & node->bucket_mask;
         for (uint32_t entry; (entry = node->buckets[slot]); slot = (slot + 1) & node->bucket_mask) {
             const Field &field = node->fields[entry - 1];

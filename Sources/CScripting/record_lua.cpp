@@ -54,7 +54,7 @@ static void push_field_string(lua_State *L, Arena &arena, const char *text, cons
     }
     char *decoded = arena.make<char>(length + 1);
     if (!decoded) raise_memory(L);
-    lua_pushlstring(L, decoded, decode_string(inside, length, decoded));
+    lua_pushlstring(L, decoded, decode_string(inside, length, decoded, arena.account->stop));
 }
 
 static void push_child(lua_State *L, Handle *handle, Node *child) {
@@ -199,6 +199,13 @@ static int record_index(lua_State *L) {
     return 1;
 }
 
+// Puts a new value under a node.
+static void attach(lua_State *L, Node *node, Node *child) {
+    child->parent = node;
+    child->depth = node->depth + 1;
+    check_depth(L, vm_of(L), child->text, child->length, node->depth);
+}
+
 static int write_array(lua_State *L, Handle *handle, Node *node) {
     int is_integer = 0;  // A text that spells a number names no element, as in a table.
     lua_Integer index = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &is_integer) : 0;
@@ -212,7 +219,7 @@ static int write_array(lua_State *L, Handle *handle, Node *node) {
         return luaL_error(L, "an element inside a list cannot be nil: use null");
     if (erase && index > count) return 0;
     Value value = read_value(L, vm_of(L), 3, *handle->arena);
-    if (value.tag == Value::Tag::node) value.node->parent = node;
+    if (value.tag == Value::Tag::node) attach(L, node, value.node);
     bool done;
     if (index <= lua_Integer(node->count)) {
         done = prepare_values(*handle->arena, node);
@@ -241,7 +248,7 @@ static int record_newindex(lua_State *L) {
     if (index == not_known && lua_type(L, 2) != LUA_TSTRING)
         return luaL_error(L, "a %s cannot name a field of a record", luaL_typename(L, 2));
     Value value = read_value(L, vm, 3, *handle->arena);
-    if (value.tag == Value::Tag::node) value.node->parent = node;
+    if (value.tag == Value::Tag::node) attach(L, node, value.node);
     if (index < not_known) {
         if (!set_field(*handle->arena, node, index, value)) raise_memory(L);
         return 0;

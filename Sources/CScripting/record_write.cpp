@@ -44,15 +44,9 @@ static bool copy_plain(const char *text, size_t length, char *at) {
     }
 }
 
-void write_string(Text &out, const char *text, size_t length) {
-    if (!out.reserve(length * 6 + 16)) return;
-    char *at = out.bytes + out.length;
-    *at++ = '"';
-    if (length >= 8 && copy_plain(text, length, at)) {
-        at[length] = '"';
-        out.length += length + 2;
-        return;
-    }
+// Writes a text with its escapes at `at`, where there is room for six times its length and eight
+// bytes more; returns where it ends.
+static char *write_escaped(const char *text, size_t length, char *at) {
     size_t i = 0;
     while (length - i >= 8) {
         uint64_t word;
@@ -69,8 +63,7 @@ void write_string(Text &out, const char *text, size_t length) {
         memcpy(&word, text + i, rest);
         if (!needs_escape(word)) {
             memcpy(at, &word, 8);  // The room for escapes takes what is too much.
-            at += rest;
-            i = length;
+            return at + rest;
         }
     }
     for (; i < length; i++) {
@@ -78,6 +71,33 @@ void write_string(Text &out, const char *text, size_t length) {
         if (c == '"' || c == '\\' || c < 0x20) at = write_escape(at, c);
         else *at++ = text[i];
     }
+    return at;
+}
+
+// In pieces, so that there need not be room for as many escapes as there could be at most.
+[[gnu::noinline]] static void write_long_string(Text &out, const char *text, size_t length) {
+    out.append('"');
+    while (length && !out.is_stopped()) {
+        size_t piece = length < Toll::unit ? length : Toll::unit;
+        if (!out.reserve(piece * 6 + 16)) return;
+        out.length = size_t(write_escaped(text, piece, out.bytes + out.length) - out.bytes);
+        text += piece;
+        length -= piece;
+    }
+    out.append('"');
+}
+
+void write_string(Text &out, const char *text, size_t length) {
+    if (length > Toll::unit) return write_long_string(out, text, length);
+    if (!out.reserve(length * 6 + 16)) return;
+    char *at = out.bytes + out.length;
+    *at++ = '"';
+    if (length >= 8 && copy_plain(text, length, at)) {
+        at[length] = '"';
+        out.length += length + 2;
+        return;
+    }
+    at = write_escaped(text, length, at);
     *at++ = '"';
     out.length = size_t(at - out.bytes);
 }
@@ -149,6 +169,11 @@ void write_value(Text &out, const Value &value) {
     }
 }
 
+static const char *end_of(const Node *node, uint32_t index) {
+    const Field &field = node->fields[index];
+    return node->text + field.value_offset + field.value_length;
+}
+
 // A run of text that has not been copied yet, and whether a member was already written.
 struct Splice {
     Text &out;
@@ -165,18 +190,14 @@ struct Splice {
     }
 };
 
-static void write_members(Splice &splice, const Node *node) {
+static void write_members(Splice &splice, const Node *node, uint32_t first, uint32_t last) {
     const char *text = node->text;
-    auto end_of = [node](uint32_t index) {
-        const Field &field = node->fields[index];
-        return node->text + field.value_offset + field.value_length;
-    };
-    for (uint32_t i = 0; i < node->count; i++) {
+    for (uint32_t i = first; i < last; i++) {
         const Value::Tag tag = node->values ? node->values[i].tag : Value::Tag::none;
         if (tag == Value::Tag::none && splice.pending) continue;  // The run goes on.
         const Field &field = node->fields[i];
         if (tag == Value::Tag::deleted) {
-            if (splice.pending) splice.flush(end_of(i - 1));
+            if (splice.pending) splice.flush(end_of(node, i - 1));
             continue;
         }
         if (!splice.pending) {
@@ -193,7 +214,6 @@ static void write_members(Splice &splice, const Node *node) {
             splice.pending = value + field.value_length;
         }
     }
-    if (splice.pending) splice.flush(end_of(node->count - 1));
 }
 
 void write_node(Text &out, const Node *node) {
@@ -203,8 +223,13 @@ void write_node(Text &out, const Node *node) {
     }
     out.append(node->is_array ? '[' : '{');
     Splice splice{out};
-    write_members(splice, node);
-    for (uint32_t i = 0; i < node->added_count; i++) {
+    constexpr uint32_t piece = 4096;
+    for (uint32_t i = 0; i < node->count; i += piece) {
+        if (i && out.is_stopped()) return;
+        write_members(splice, node, i, node->count - i < piece ? node->count : i + piece);
+    }
+    if (splice.pending) splice.flush(end_of(node, node->count - 1));
+    for (uint32_t i = 0; i < node->added_count && !out.failed; i++) {
         const AddedMember &member = node->added[i];
         if (member.value.tag == Value::Tag::deleted) continue;
         splice.begin_member();

@@ -67,7 +67,8 @@ bool deliver_made(tw_vm *vm, const Stage &stage, const MadeList &list) {
         const Output *output = &stage.outputs[0];
         if (made->output) output = find_output(stage, made->output, strlen(made->output));
         if (!output) {
-            count_drop(vm, "no sink for " + stage.name + "." + made->output);
+            count_drop(vm, *made->output ? "no sink for " + stage.name + "." + made->output
+                                         : std::string(other_name));
             continue;
         }
         Node *node = fresh_node(vm, made->text, made->length);
@@ -156,22 +157,49 @@ static bool run_native(tw_vm *vm, uint32_t index, Node *record) {
     }
 }
 
+[[gnu::noinline]] static bool fail_emitted(tw_vm *vm) {
+    char reason[128];
+    int length = snprintf(
+        reason, sizeof reason, "more than %zu KiB of rows came of one record (limits.emitted)",
+        vm->config.emitted_limit >> 10);
+    note_failure(vm, "budget", reason, size_t(length));
+    const bool in_stage = vm->stage >= 0 && size_t(vm->stage) < vm->stages.size();
+    vm->failure.stage = in_stage ? vm->stages[size_t(vm->stage)].name.c_str() : vm->origin.source;
+    return false;
+}
+
+// False when the record has become too many rows; a dead letter, which no rule made, never has.
+static bool write_row(tw_vm *vm, int32_t target, const Node *record) {
+    tw_buffer &sink = *vm->sinks[target];
+    write_node(sink, record);
+    sink.append('\n');
+    sink.rows++;
+    const size_t written = sink.length - vm->marks[size_t(target)];
+    return written <= vm->config.emitted_limit || vm->in_letter || fail_emitted(vm);
+}
+
+// The same for the rows that windows take.
+static bool check_rows(tw_vm *vm, int32_t aggregate) {
+    if (!vm->rows) return true;
+    const tw_rows &rows = *vm->rows[aggregate];
+    const RowMark &mark = vm->rows_marks[size_t(aggregate)];
+    const size_t written = rows.text.length - mark.text +
+                           (rows.rows.size() - mark.rows) * sizeof(tw_row) +
+                           (rows.cells.size() - mark.cells) * sizeof(tw_cell);
+    return written <= vm->config.emitted_limit || vm->in_letter || fail_emitted(vm);
+}
+
 static bool run_stage(tw_vm *vm, uint32_t index, Node *record) {
     const Stage &stage = vm->stages[index];
     // A dead letter that a window cannot take goes on where else it can.
-    if (stage.aggregate >= 0) return vm->skip_rules || append_row(vm, index, record);
+    if (stage.aggregate >= 0)
+        return vm->skip_rules ||
+               (append_row(vm, index, record) && check_rows(vm, stage.aggregate));
     if (vm->skip_rules) return deliver(vm, stage.outputs[0], record);
     if (stage.schema && !check_schema(vm, stage, record)) return false;
     if (stage.process != LUA_NOREF) return run_script(vm, index, record);
     if (stage.native) return run_native(vm, index, record);
     return deliver(vm, stage.outputs[0], record);
-}
-
-static void write_row(tw_vm *vm, tw_buffer *sink, const Node *record) {
-    (void)vm;
-    write_node(*sink, record);
-    sink->append('\n');
-    sink->rows++;
 }
 
 bool deliver(tw_vm *vm, const Output &output, Node *record) {
@@ -180,7 +208,7 @@ bool deliver(tw_vm *vm, const Output &output, Node *record) {
         return true;
     }
     for (const Wire &wire : output.wires)
-        if (wire.kind == TW_TO_SINK) write_row(vm, vm->sinks[wire.target], record);
+        if (wire.kind == TW_TO_SINK && !write_row(vm, wire.target, record)) return false;
     const Wire *waiting = nullptr;
     for (const Wire &wire : output.wires) {
         if (wire.kind != TW_TO_STAGE) continue;

@@ -125,6 +125,9 @@ static void open_base(lua_State *L, int base) {
         lua_pushcfunction(L, entry->function);
         lua_setfield(L, base, entry->name);
     }
+    lua_pushvalue(L, base);
+    replace_functions(L, base_functions);
+    lua_pop(L, 1);
 }
 
 // Strings keep their methods, but their metatable cannot be had or changed.

@@ -89,10 +89,9 @@ bool Compiler::read_types(SchemaNode &node, const char *value, const Field &fiel
 }
 
 Property &property_named(SchemaNode &node, const std::string &name) {
-    for (Property &property : node.properties)
-        if (property.name == name) return property;
-    node.properties.push_back(Property{name, nullptr, false});
-    return node.properties.back();
+    auto [place, is_new] = node.places.try_emplace(name, node.properties.size());
+    if (is_new) node.properties.push_back(Property{name, nullptr, false});
+    return node.properties[place->second];
 }
 
 bool Compiler::read_properties(SchemaNode &node, const char *value, const Field &field) {
@@ -101,6 +100,7 @@ bool Compiler::read_properties(SchemaNode &node, const char *value, const Field 
     index_members(value, field.value_length, members.list);
     std::vector<Property> required = std::move(node.properties);
     node.properties.clear();
+    node.places.clear();
     for (uint32_t i = 0; i < members.list.count; i++) {
         const Field &member = members.list.items[i];
         auto child = compile(value + member.value_offset, member.value_length);
@@ -214,10 +214,11 @@ size_t distance(const std::string &left, const std::string &right) {
 }
 
 std::string unknown_keyword(const std::string &name) {
-    std::string message = "unknown schema keyword \"" + name + "\"";
-    size_t limit = std::max<size_t>(1, name.size() / 3);
+    std::string message = "unknown schema keyword \"" + name.substr(0, 200) + "\"";
+    constexpr size_t longest = 40;  // of a name that could be meant for one of ours
+    size_t limit = name.size() > longest ? 0 : std::max<size_t>(1, name.size() / 3);
     for (const char *keyword : keywords)
-        if (distance(name, keyword) <= limit)
+        if (limit && distance(name, keyword) <= limit)
             return message + "; did you mean \"" + keyword + "\"?";
     return message + "; this version does not check it";
 }

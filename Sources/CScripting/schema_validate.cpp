@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <optional>
+#include <unordered_map>
 
 #include "internal/schema_nodes.h"
 #include "internal/schema.h"
@@ -223,12 +226,44 @@ const Field *find_member(
     return found;
 }
 
+// The members of a large object by their names; of repeated names the last one.
+class MemberIndex {
+  public:
+    MemberIndex(const char *base, const FieldList &fields) {
+        places.reserve(fields.count);
+        for (uint32_t i = 0; i < fields.count; i++)
+            places[name_of(base, fields.items[i])] = &fields.items[i];
+    }
+    const Field *find(std::string_view name) const {
+        auto place = places.find(name);
+        return place == places.end() ? nullptr : place->second;
+    }
+    // The decoded name, which lives as long as the index.
+    std::string_view name_of(const char *base, const Field &field) {
+        std::string_view raw(base + field.key_offset, field.key_length);
+        if (!field.key_escaped) return raw;
+        std::string &name = decoded.emplace_back(raw.size(), '\0');
+        name.resize(decode_string(raw.data(), raw.size(), name.data()));
+        return name;
+    }
+
+  private:
+    std::unordered_map<std::string_view, const Field *> places;
+    std::deque<std::string> decoded;
+};
+
+// Whether looking at each member for each name would take long.
+bool is_large(size_t names, uint32_t members) { return names * members > 100'000; }
+
 void Validator::object(
     const SchemaNode &node, const char *base, const FieldList &fields, const Path &path) {
     uint32_t guess = 0;
+    std::optional<MemberIndex> index;
+    if (is_large(node.properties.size(), fields.count)) index.emplace(base, fields);
     for (const Property &property : node.properties) {
         Path inner{&path, property.name.data(), property.name.size(), 0};
-        const Field *field = find_member(base, fields, property.name, guess);
+        const Field *field = index ? index->find(property.name)
+                                   : find_member(base, fields, property.name, guess);
         if (!field) {
             if (property.required) add(inner, "missing", nullptr, 0, "required");
         } else if (property.node) {
@@ -239,9 +274,14 @@ void Validator::object(
     for (uint32_t i = 0; i < fields.count; i++) {
         const Field &field = fields.items[i];
         bool known = false;
-        for (const Property &property : node.properties)
-            known = known || (property.node && key_equals(base, field, property.name.data(),
-                                                          property.name.size()));
+        if (index) {
+            auto place = node.places.find(index->name_of(base, field));
+            known = place != node.places.end() && node.properties[place->second].node;
+        } else {
+            for (const Property &property : node.properties)
+                known = known || (property.node && key_equals(base, field, property.name.data(),
+                                                              property.name.size()));
+        }
         if (known) continue;
         char name[128];
         size_t length = field.key_length;
@@ -294,13 +334,11 @@ static bool equal_strings(const char *left, size_t n, const char *right, size_t 
 static bool equal_members(
     const char *left, const FieldList &a, const char *right, const FieldList &b, bool is_object) {
     if (a.count != b.count) return false;
+    std::optional<MemberIndex> index;
+    if (is_object) index.emplace(right, b);
     for (uint32_t i = 0; i < a.count; i++) {
         const Field &field = a.items[i];
-        const Field *other = is_object ? nullptr : &b.items[i];
-        for (uint32_t j = b.count; is_object && !other && j-- > 0;)
-            if (equal_strings(left + field.key_offset, field.key_length,
-                              right + b.items[j].key_offset, b.items[j].key_length))
-                other = &b.items[j];
+        const Field *other = is_object ? index->find(index->name_of(left, field)) : &b.items[i];
         if (!other || !equal_json(left + field.value_offset, field.value_length,
                                   right + other->value_offset, other->value_length))
             return false;

@@ -1,6 +1,7 @@
 // SHA-256 as FIPS 180-4 defines it; for rule-set versions and `hash`.
 #include <cstring>
 
+#include "internal/budget.h"
 #include "internal/vm.h"
 
 namespace tidewheel {
@@ -70,9 +71,11 @@ struct Sha256 {
     }
 };
 
-void sha256_hex(const char *text, size_t length, char out[65]) {
+void sha256_hex(lua_State *L, const char *text, size_t length, char out[65]) {
     Sha256 state;
-    state.add(reinterpret_cast<const uint8_t *>(text), length);
+    walk_pieces(L, text, length, [&state](const char *piece, size_t size) {
+        state.add(reinterpret_cast<const uint8_t *>(piece), size);
+    });
     uint8_t digest[32];
     state.finish(digest);
     for (int i = 0; i < 32; i++) {

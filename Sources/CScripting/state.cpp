@@ -73,6 +73,11 @@ void StateStore::sweep(size_t most) {
 
 // ---- changes
 
+void StateStore::note_undo(Undo &&entry, size_t kept) {
+    undo_bytes += sizeof(Undo) + kept;
+    undo.push_back(std::move(entry));
+}
+
 // Removes an entry for good.
 void StateStore::discard(StateNode *node) {
     unschedule(node);
@@ -90,7 +95,7 @@ void StateStore::insert(
     schedule(node, expiry);
     keys++;
     bytes += cost(node);
-    undo.push_back({Did::inserted, node, {}, {}, never});
+    note_undo({Did::inserted, node, {}, {}, never}, 0);
 }
 
 void StateStore::change(StateNode *node, std::string &&value, int64_t expiry) {
@@ -115,7 +120,8 @@ bool StateStore::put(
     }
     StateEntry &entry = node->second;
     bytes += value.size() - entry.value.size();
-    undo.push_back({Did::changed, node, {}, std::move(entry.value), entry.expiry});
+    const size_t before = entry.value.size();
+    note_undo({Did::changed, node, {}, std::move(entry.value), entry.expiry}, before);
     entry.value.assign(value);
     if (entry.expiry == expiry) return true;
     bytes -= cost(node);
@@ -130,7 +136,7 @@ void StateStore::erase(StateTable &table, std::string_view key) {
     unschedule(node);
     bytes -= cost(node);
     keys--;
-    undo.push_back({Did::erased, node, table.entries.extract(node), {}, never});
+    note_undo({Did::erased, node, table.entries.extract(node), {}, never}, cost(node));
 }
 
 // ---- the end of a record
@@ -142,6 +148,7 @@ void StateStore::keep() {
         for (Raised &entry : raised) entry.table->clock_changed = true;
     }
     undo.clear();
+    undo_bytes = 0;
     if (undo.capacity() > 4096) undo.shrink_to_fit();
     raised.clear();
 }
@@ -168,6 +175,7 @@ void StateStore::restore_clocks() {
 void StateStore::roll_back() {
     for (size_t i = undo.size(); i-- > 0;) put_back(undo[i]);
     undo.clear();
+    undo_bytes = 0;
     restore_clocks();
     sweep(2);
 }

@@ -57,6 +57,7 @@ bool StateStore::restore(const StateChange &change, bool is_passing) {
     if (change.deleted) {
         erase(table, change.key);
         undo.clear();
+        undo_bytes = 0;
         return true;
     }
     bool is_new;

@@ -58,6 +58,7 @@ bool tw_vm_take_over(tw_vm *vm, tw_vm *old) {
     std::swap(vm->counts, old->counts);
     std::swap(vm->dropped, old->dropped);
     std::swap(vm->dead, old->dead);
+    std::swap(vm->names_said, old->names_said);
     std::swap(vm->metrics, old->metrics);
     std::swap(vm->unconnected, old->unconnected);
     return true;

@@ -44,6 +44,7 @@ int state_timer(lua_State *L) {
         return luaL_error(L, "state:timer: %s defines no function on_timer(name, at, meta)",
                           stage.file.c_str());
     luaL_checkany(L, 3);
+    if (vm->state.undo_is_full()) raise_memory(L);
     std::string_view name = state_key(L, 2);
     StateTable &table = vm->state.open(StateKind::timer, uint32_t(vm->stage), vm->partition);
     if (lua_isnil(L, 3)) {
@@ -105,18 +106,7 @@ static bool attempt_timer(tw_vm *vm) {
 // A timer's dead letter is a record that came in addition.
 static void fail_timer(tw_vm *vm) {
     roll_back(vm);
-    bool was_error = !strcmp(vm->failure.kind, "error") || !strcmp(vm->failure.kind, "budget");
-    if (vm->config.trace && was_error) {
-        vm->trace.active = true;
-        bool repeated = !attempt_timer(vm);
-        vm->trace.active = false;
-        roll_back(vm);
-        vm->failure.traced = repeated;
-        if (!repeated) {
-            note_failure(vm, "error", vm->error_text.bytes, vm->error_text.length);
-            vm->failure.stage = vm->stages[size_t(vm->timer.stage)].name.c_str();
-        }
-    }
+    trace_failure(vm, [vm] { return attempt_timer(vm); });
     vm->counts.extra++;
     deliver_letter(vm);
 }

@@ -96,6 +96,29 @@ static void trace_hook(lua_State *L, lua_Debug *frame) {
     }
 }
 
+// ---- the story of a failure, which tracing leaves as it was
+
+bool is_traceable(const tw_vm *vm) {
+    return vm->config.trace && (!strcmp(vm->failure.kind, "error") ||
+                                !strcmp(vm->failure.kind, "budget"));
+}
+
+FailureStory::FailureStory(const tw_vm *vm)
+    : failure(vm->failure), text(vm->error_text.bytes, vm->error_text.length) {
+    memcpy(file, vm->failure_file, sizeof file);
+    is_text = failure.reason == vm->error_text.bytes;
+}
+
+void FailureStory::tell(tw_vm *vm, bool is_traced) const {
+    vm->failure = failure;
+    vm->failure.traced = is_traced;
+    memcpy(vm->failure_file, file, sizeof file);
+    if (!is_text) return;
+    vm->error_text.clear();
+    vm->error_text.append(text.data(), text.size());
+    vm->failure.reason = vm->failure.error = vm->error_text.bytes;
+}
+
 void arm_trace(tw_vm *vm) {
     vm->trace.count = 0;
     vm->trace.events = 0;

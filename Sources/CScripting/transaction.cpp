@@ -27,10 +27,24 @@ void roll_back(tw_vm *vm) {
 }
 
 void count_name(CountTable &table, std::string_view name, double value) {
-    constexpr size_t limit = 1000;  // names come from data, so they are bounded
-    std::string key(name);
-    if (table.size() >= limit && !table.contains(key)) key = "(others)";
-    table[key] += value;
+    table[std::string(name)] += value;
+}
+
+static void say_once(tw_vm *vm, const char *text) {
+    if (vm->names_said || !vm->config.log) return;
+    vm->names_said = true;
+    vm->config.log(vm->config.log_context, "", text, strlen(text));
+}
+
+// Names that rules give may come from data, so there is an end to them.
+static void count_given(tw_vm *vm, CountTable &table, const std::string &name, double value) {
+    constexpr size_t most = 1000;
+    const bool is_new = table.size() >= most && !table.contains(name);
+    if (is_new || name == other_name)
+        say_once(vm, "some names that rules give to metric, drop and route are counted as "
+                     "\"other\": there are more than 1,000 of them, or they have more than 256 "
+                     "bytes");
+    table[is_new ? std::string(other_name) : name] += value;
 }
 
 void commit(tw_vm *vm) {
@@ -46,13 +60,23 @@ void commit(tw_vm *vm) {
         auto &table = kind == TW_COUNT_DROPPED ? vm->dropped
                       : kind == TW_COUNT_METRIC ? vm->metrics
                                                 : vm->unconnected;
-        count_name(table, name, pending.values[i]);
+        count_given(vm, table, name, pending.values[i]);
     }
 }
 
-static void pend(tw_vm *vm, int kind, std::string name, double value) {
-    vm->pending.names.emplace_back(kind, std::move(name));
-    vm->pending.values.push_back(value);
+// Few names come again and again, so the last ones are looked at first.
+void pend(tw_vm *vm, int kind, std::string_view name, double value) {
+    constexpr size_t looked_at = 8;
+    Pending &pending = vm->pending;
+    if (pending.names.size() >= Pending::most) name = other_name;
+    const size_t count = pending.names.size();
+    for (size_t i = count; i-- > 0 && count - i <= looked_at;) {
+        if (pending.names[i].first != kind || pending.names[i].second != name) continue;
+        pending.values[i] += value;
+        return;
+    }
+    pending.names.emplace_back(kind, name);
+    pending.values.push_back(value);
 }
 
 // A record that leaves the pipeline by decision of a rule.
@@ -62,7 +86,7 @@ void count_drop(tw_vm *vm, std::string reason) {
         return;
     }
     vm->pending.dropped++;
-    pend(vm, TW_COUNT_DROPPED, std::move(reason), 1);
+    pend(vm, TW_COUNT_DROPPED, reason, 1);
 }
 
 }  // namespace tidewheel

@@ -198,5 +198,6 @@ bool tw_vm_user_aggregate(
              vm->failure_file[0] ? vm->failure_file
                                  : vm->user_aggregates[size_t(index)].file.c_str());
     failure->line = vm->failure.line;
+    failure->is_breach = !strcmp(vm->failure.kind, "budget");
     return false;
 }

@@ -1,4 +1,5 @@
 // Values between Lua and JSON text.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -27,19 +28,16 @@ static void check_finite(lua_State *L, double number) {
         luaL_error(L, "%s is not a JSON number", std::isnan(number) ? "nan" : "inf");
 }
 
-struct KeyText {
-    const char *text;
-    size_t length;
-};
-
-static int compare_keys(const void *left, const void *right) {
-    const KeyText *a = static_cast<const KeyText *>(left), *b = static_cast<const KeyText *>(right);
-    int order = memcmp(a->text, b->text, a->length < b->length ? a->length : b->length);
-    if (order) return order;
-    return a->length < b->length ? -1 : a->length > b->length;
-}
-
 static void write_any(lua_State *L, tw_vm *vm, int index, Text &out, uint32_t depth);
+
+// The comparison may raise, which leaves nothing behind.
+void sort_names(lua_State *L, std::string_view *names, size_t count) {
+    Toll toll(L);
+    std::sort(names, names + count, [&toll](std::string_view left, std::string_view right) {
+        toll.pay(std::min(left.size(), right.size()) + 64);
+        return left < right;
+    });
+}
 
 struct TableShape {
     size_t entries, strings;
@@ -97,25 +95,27 @@ static void write_list(
 // Lua's hash order.
 static void write_object(
     lua_State *L, tw_vm *vm, int index, size_t count, Text &out, uint32_t depth) {
-    KeyText *keys = vm->arena.make<KeyText>(count ? count : 1);
+    std::string_view *keys = vm->arena.make<std::string_view>(count ? count : 1);
     if (!keys) raise_memory(L);
     size_t filled = 0;
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
         if (filled < count) {
-            keys[filled].text = lua_tolstring(L, -1, &keys[filled].length);
-            filled++;
+            size_t length;
+            const char *text = lua_tolstring(L, -1, &length);
+            keys[filled++] = {text, length};
+            if ((filled & 255) == 0) check_budget(L);
         }
     }
-    qsort(keys, filled, sizeof(KeyText), compare_keys);
+    sort_names(L, keys, filled);
     out.append('{');
     for (size_t i = 0; i < filled; i++) {
         if (i) out.append(',');
-        check_string(L, keys[i].text, keys[i].length);
-        write_string(out, keys[i].text, keys[i].length);
+        check_string(L, keys[i].data(), keys[i].size());
+        write_string(out, keys[i].data(), keys[i].size());
         out.append(':');
-        lua_pushlstring(L, keys[i].text, keys[i].length);
+        lua_pushlstring(L, keys[i].data(), keys[i].size());
         lua_rawget(L, index);
         write_any(L, vm, lua_gettop(L), out, depth);
         lua_pop(L, 1);
@@ -157,8 +157,9 @@ static void write_any(lua_State *L, tw_vm *vm, int index, Text &out, uint32_t de
         break;
     }
     case LUA_TTABLE: {
-        if (depth >= vm->config.depth_limit || depth >= 190)
-            luaL_error(L, "a table that contains itself, or is nested too deeply");
+        if (depth >= vm->config.depth_limit)
+            luaL_error(L, "a table that contains itself, or is nested more than %d levels deep "
+                          "(limits.depth)", int(vm->config.depth_limit));
         luaL_checkstack(L, 8, "a table is nested too deeply");
         TableShape shape = inspect_table(L, vm, index);
         if (shape.list) write_list(L, vm, index, shape.entries, out, depth + 1);
@@ -172,8 +173,17 @@ static void write_any(lua_State *L, tw_vm *vm, int index, Text &out, uint32_t de
     check_text(L, out);
 }
 
+void check_depth(lua_State *L, tw_vm *vm, const char *text, size_t length, uint32_t above) {
+    const uint32_t most = vm->config.depth_limit;
+    if (above + length / 2 <= most) return;  // Every level takes two bytes.
+    if (above + nesting_depth(text, length) > most)
+        luaL_error(L, "a value nested more than %d levels deep (limits.depth)", int(most));
+}
+
 void write_lua(lua_State *L, tw_vm *vm, int index, Text &out) {
+    const size_t start = out.length;
     write_any(L, vm, lua_absindex(L, index), out, 0);
+    check_depth(L, vm, out.bytes + start, out.length - start, 0);
 }
 
 Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena) {
@@ -233,7 +243,8 @@ struct Decoder {
 
 static const char *push_text(Decoder &decoder, const char *at) {
     const char *stop = skip_value(at, decoder.end);
-    size_t length = decode_string(at + 1, size_t(stop - at) - 2, decoder.buffer);
+    size_t length = decode_string(
+        at + 1, size_t(stop - at) - 2, decoder.buffer, &decoder.vm->budget.breach);
     lua_pushlstring(decoder.L, decoder.buffer, length);
     return stop;
 }
@@ -243,14 +254,19 @@ static void push_number(lua_State *L, const char *at, size_t length) {
     bool whole = true;
     for (size_t i = 0; i < length; i++)
         if (at[i] == '.' || at[i] == 'e' || at[i] == 'E') whole = false;
-    if (whole && parse_integer(at, length, integer)) lua_pushinteger(L, integer);
-    else lua_pushnumber(L, parse_decimal(at, length));
+    if (whole && parse_integer(at, length, integer)) {
+        lua_pushinteger(L, integer);
+        return;
+    }
+    check_budget(L);
+    lua_pushnumber(L, parse_decimal(at, length));
 }
 
 static const char *push_next(Decoder &decoder, const char *at, uint32_t depth) {
     lua_State *L = decoder.L;
     at = skip_space(at, decoder.end);
-    if (depth > 190) luaL_error(L, "a JSON text is nested too deeply to become tables");
+    if (depth > decoder.vm->config.depth_limit)
+        luaL_error(L, "a JSON text is nested too deeply to become tables");
     check_budget(L);
     if (*at == '"') return push_text(decoder, at);
     if (*at == '{' || *at == '[') {

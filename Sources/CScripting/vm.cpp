@@ -1,7 +1,9 @@
 // Making a VM, giving it its rule set, and reading its counters.
 #include "internal/vm.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "internal/budget.h"
 #include "internal/lookup.h"
@@ -23,6 +25,31 @@ static void *resize(tw_vm *vm, void *block, size_t old_size, size_t new_size) {
     return moved;
 }
 
+// Whether a call gets memory beyond the limit, within reason. Lua collects everything before it
+// asks again, so one that is over gets what it asks for; and one that asks in vain for more room
+// for what it has gets it once, since it is stopped at its next step, where its line is known.
+static bool allow_more(tw_vm *vm, const void *block, size_t new_size) {
+    Budget &budget = vm->budget;
+    const bool is_asked_again = block && vm->refused == new_size;
+    vm->refused = new_size;
+    if (!budget.in_call) return false;
+    const MemoryAccount &account = vm->memory;
+    constexpr size_t largest_stack = 16 << 20;  // Lua's own bound
+    const bool is_bearable =
+        new_size <= largest_stack || account.used + new_size <= account.limit + account.limit / 4;
+    if (budget.breach || is_asked_again) {
+        if (!is_bearable) return false;
+        if (!budget.breach) {
+            budget.breach = int(Breach::memory);
+            arm_breach(vm);
+        }
+        return true;
+    }
+    // A new object: the stack is whole, so the place can be told before Lua gives up.
+    if (!block) note_place(vm->L, budget);
+    return false;
+}
+
 // Lua's allocator: counts every byte, and says no at the limit (but never to shrinking).
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
     tw_vm *vm = static_cast<tw_vm *>(context);
@@ -33,7 +60,9 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
         account.used -= old_size;
         return nullptr;
     }
-    if (new_size > old_size && account.used + (new_size - old_size) > account.limit) return nullptr;
+    if (new_size > old_size && account.used + (new_size - old_size) > account.limit &&
+        !allow_more(vm, block, new_size))
+        return nullptr;
     void *moved = resize(vm, block, old_size, new_size);
     if (!moved) return new_size <= old_size ? block : nullptr;
     account.used += new_size - old_size;
@@ -90,11 +119,17 @@ tw_vm *tw_vm_create(const tw_vm_config *config, tw_status *status) {
     vm->rule_set = config->rule_set ? config->rule_set : "";
     vm->config.rule_set = vm->rule_set.c_str();
     if (vm->config.partitions == 0) vm->config.partitions = 1;
+    if (vm->config.emitted_limit == 0) vm->config.emitted_limit = SIZE_MAX;
     vm->time_reader.configure(config->time);
     vm->arena.account = &vm->arena_memory;
     vm->arena_memory.limit = config->script_memory;
     // Text made for a record is bounded like its memory, with room for the record itself.
     vm->scratch.limit = config->script_memory + config->record_limit;
+    // What works for a call stops when the call is over.
+    vm->scratch.stop = vm->arena_memory.stop = vm->nested_fields.stop = &vm->budget.breach;
+    vm->nested_fields.limit =
+        uint32_t(std::min<size_t>(config->script_memory / sizeof(Field), UINT32_MAX));
+    vm->state.set_undo_limit(config->script_memory);
     vm->source_output.name = "source";
     vm->L = lua_newstate(allocate, vm);
     if (!vm->L || !start_timer(vm)) {
@@ -159,6 +194,10 @@ void tw_vm_set_sink_count(tw_vm *vm, uint32_t count) {
     vm->sink_count = count;
     vm->marks.resize(count);
     vm->row_marks.resize(count);
+}
+
+int64_t tw_vm_set_budget(tw_vm *vm, int32_t stage, int64_t budget_nanoseconds) {
+    return std::exchange(vm->stages[size_t(stage)].budget, budget_nanoseconds);
 }
 
 void tw_vm_set_lookup(tw_vm *vm, const char *name, tw_lookup *lookup) {

@@ -112,12 +112,13 @@ bool Walk::open(const char *start) {
     return true;
 }
 
-// Checks one value; `floor` is the depth at which it stands.
+// Checks one value, which each round of the loop begins with; `floor` is its depth.
+template <bool watched>
 bool Walk::run(uint32_t floor) {
     Field *field = &unused;
     Field inner{};
     while (true) {
-        // A value is due.
+        if (watched && is_told_to_stop()) return fail(0, "the call is over");
         if (at_end()) return fail(length, "a value is missing");
         const char *start = base + *at++;
         if (*start == '{' || *start == '[') {
@@ -174,13 +175,16 @@ bool Walk::run(uint32_t floor) {
     }
 }
 
+template bool Walk::run<false>(uint32_t floor);
+template bool Walk::run<true>(uint32_t floor);
+
 // A value that is no string, the one before `at`; its kind and where it ends.
 bool Walk::other_value(const char *start, Field &field, const char *&stop) {
     if (*start != '{' && *start != '[') return scalar(start, field.kind, field.value_escaped, stop);
     FieldList *outer = fields;
     fields = nullptr;
     at--;
-    const bool sound = run(1);
+    const bool sound = run<false>(1);
     fields = outer;
     stop = base + at[-1] + 1;
     field.kind = *start == '{' ? Kind::object : Kind::array;

@@ -37,8 +37,9 @@ final class GenerateSource: Source {
         self.options = options
         name = context.sourceName
         let path = context.folder + "/" + options.script
-        guard let text = readWholeFile(path) else {
-            throw ConnectorError("\(options.script): cannot be read; check source.generate.script")
+        guard let text = readFile(path) else {
+            let problem = fileProblem(path) ?? "cannot be read"
+            throw ConnectorError("\(options.script): \(problem); check source.generate.script")
         }
         if let place = context.resumption.positions["calls"] {
             let numbers = String(decoding: place, as: UTF8.self).split(separator: " ")

@@ -47,22 +47,6 @@ func writeAll(
     }
 }
 
-/// All bytes of a file, or nil when it cannot be read.
-func readWholeFile(_ path: String) -> [UInt8]? {
-    guard let descriptor = try? openForReading(path, shown: path) else { return nil }
-    defer { close(descriptor) }
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    var bytes: [UInt8] = []
-    while true {
-        let count = unsafe buffer.withUnsafeMutableBytes {
-            unsafe Glibc.read(descriptor, $0.baseAddress, $0.count)
-        }
-        if count < 0 { return nil }
-        if count == 0 { return bytes }
-        bytes += buffer[..<count]
-    }
-}
-
 /// Waits until there is something to read; false when the time is over or a signal came.
 func waitReadable(_ descriptor: Int32, milliseconds: Int) -> Bool {
     var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -65,10 +65,15 @@ public struct Limits: Sendable {
     public var scriptMemory = 64 << 20
     /// Bytes of one record.
     public var record = 16 << 20
-    /// Nesting of one record.
+    /// Nesting of one record, at most `deepest`.
     public var depth = 1000
+    /// Bytes of rows that one record may become, for each sink.
+    public var emitted = 64 << 20
     /// Bytes of all keyed state.
     public var stateMemory = 4 << 30
+
+    /// The nesting for which the stack of every thread that runs rules has room.
+    static let deepest = 5000
 }
 
 /// When outputs become visible.

@@ -38,7 +38,10 @@ public func readDefinition(
             Diagnostic(at: start, "\(folder): \(what); name the folder that holds pipeline.yaml")
         ])
     }
-    guard !isFolder(folder + "/" + file), let bytes = readFile(folder + "/" + file) else {
+    guard let bytes = readFile(folder + "/" + file) else {
+        if let problem = fileProblem(folder + "/" + file) {
+            throw DiagnosticList(findings: [Diagnostic(at: start, "\(file) \(problem)")])
+        }
         throw DiagnosticList(findings: [
             Diagnostic(
                 at: start,
@@ -241,7 +244,9 @@ struct DefinitionReader {
             let path = reader.string("file")
             let key = reader.string("key")
             let refresh = reader.nanoseconds("refresh") ?? 60_000_000_000
-            if let path { checkFile(path, at: reader.location(of: "file")) }
+            if let path {
+                checkFile(path, at: reader.location(of: "file"), largest: largestLookup)
+            }
             if let path, let key {
                 definition.lookups.append(
                     LookupDefinition(
@@ -258,12 +263,26 @@ struct DefinitionReader {
         let defaults = definition.limits
         definition.limits.scriptMemory = reader.bytes("script_memory") ?? defaults.scriptMemory
         definition.limits.record = reader.bytes("record") ?? defaults.record
-        definition.limits.depth = reader.integer("depth", in: 1...100_000) ?? defaults.depth
+        definition.limits.depth = reader.integer("depth", in: 1...Limits.deepest) ?? defaults.depth
+        readEmitted(&reader)
         definition.limits.stateMemory = reader.bytes("state_memory") ?? defaults.stateMemory
         if definition.limits.record > 1 << 30 {
             reader.report("record", "\"record\" can be 1GiB at most")
         }
         findings += reader.finish()
+    }
+
+    /// A record that is passed on as it came must fit in any case.
+    private mutating func readEmitted(_ reader: inout SettingReader) {
+        let record = definition.limits.record
+        guard let emitted = reader.bytes("emitted") else {
+            definition.limits.emitted = max(definition.limits.emitted, 2 * record)
+            return
+        }
+        definition.limits.emitted = emitted
+        if emitted < record {
+            reader.report("emitted", "\"emitted\" cannot be less than \"record\", \(record) bytes")
+        }
     }
 
     private mutating func readCommit(_ setting: Setting?) {
@@ -286,10 +305,10 @@ struct DefinitionReader {
     }
 
     /// Reports a file that is not there, at the place that names it.
-    mutating func checkFile(_ path: String, at location: Location) {
+    mutating func checkFile(_ path: String, at location: Location, largest: Int = largestScript) {
         let full = resolve(path, in: definition.folder)
-        if isFolder(full) {
-            findings.append(Diagnostic(at: location, "\(path): is a directory, not a file"))
+        if let problem = fileProblem(full, largest: largest) {
+            findings.append(Diagnostic(at: location, "\(path): \(problem)"))
         } else if !exists(full) {
             findings.append(Diagnostic(at: location, "\(path): no such file"))
         } else if unsafe access(full, R_OK) != 0 {

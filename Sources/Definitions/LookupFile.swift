@@ -18,9 +18,12 @@ package struct LookupFile {
     /// The table, or why there is none.
     package func read() throws(PipelineError) -> Lookup {
         let path = resolve(definition.path, in: folder)
-        guard let bytes = readFile(path) else {
+        guard let bytes = readFile(path, largest: largestLookup) else {
+            let problem = fileProblem(path, largest: largestLookup)
             throw PipelineError(
-                exitCode: 2, "\(definition.path): the lookup \"\(definition.name)\" cannot be read")
+                exitCode: 2,
+                "\(definition.path): the lookup \"\(definition.name)\" "
+                    + (problem ?? "cannot be read"))
         }
         if definition.path.hasSuffix(".csv") { return try readCSV(bytes) }
         return try readLines(bytes)
@@ -105,12 +108,14 @@ extension LookupFile {
         let path = resolve(definition.path, in: folder)
         if definition.path.hasSuffix(".csv") {
             // The header alone: tables may be large, and a reload is waited for.
-            guard let head = readFile(path, most: 1 << 16) else { return nil }
+            guard let head = readFile(path, most: 1 << 16, largest: largestLookup) else {
+                return nil
+            }
             var parser = CSVParser(head)
             guard let header = parser.next() else { return nil }
             return header.cells.map { String(decoding: $0, as: UTF8.self) }
         }
-        guard let bytes = readFile(path) else { return nil }
+        guard let bytes = readFile(path, largest: largestLookup) else { return nil }
         var names: [String] = []
         var known: Set<String> = []
         for line in bytes.split(separator: 0x0A) {

@@ -1,6 +1,11 @@
 internal import Connecting
 public import Scripting
 
+/// Why a rule file cannot be read.
+private struct FileProblem: Error {
+    let text: String
+}
+
 /// Everything that workers need, read and checked before the first record; shared by all threads.
 public struct Plan: Sendable {
     /// What it was made from.
@@ -15,19 +20,26 @@ public struct Plan: Sendable {
     /// Reads the rule files of a definition; every one that cannot be used is reported.
     public init(_ definition: Definition) throws(DiagnosticList) {
         let modules = Self.findModules(in: definition.folder + "/rules/lib")
-        try self.init(definition, modules) { readFile(resolve($0, in: definition.folder)) }
+        try self.init(definition, modules) { path throws(FileProblem) in
+            let full = resolve(path, in: definition.folder)
+            if let bytes = readFile(full) { return bytes }
+            throw FileProblem(text: fileProblem(full) ?? "cannot be read")
+        }
     }
 
     /// Takes the rule files as they were once.
     package init(_ definition: Definition, files: [RuleSet.File]) throws(DiagnosticList) {
         let known = Dictionary(files.map { ($0.path, $0.bytes) }) { $1 }
         let modules = Self.modules(among: files.map(\.path))
-        try self.init(definition, modules) { known[$0] }
+        try self.init(definition, modules) { path throws(FileProblem) in
+            if let bytes = known[path] { return bytes }
+            throw FileProblem(text: "cannot be read")
+        }
     }
 
     private init(
         _ definition: Definition, _ modules: [(name: String, path: String)],
-        read: (String) -> [UInt8]?
+        read: (String) throws(FileProblem) -> [UInt8]
     ) throws(DiagnosticList) {
         self.definition = definition
         var findings: [Diagnostic] = []
@@ -35,13 +47,15 @@ public struct Plan: Sendable {
         var schemas: [String: Schema] = [:]
         func add(_ reference: FileReference) -> [UInt8]? {
             if let known = files[reference.path] { return known }
-            guard let bytes = read(reference.path) else {
+            do throws(FileProblem) {
+                let bytes = try read(reference.path)
+                files[reference.path] = bytes
+                return bytes
+            } catch {
                 findings.append(
-                    Diagnostic(at: reference.location, "\(reference.path): cannot be read"))
+                    Diagnostic(at: reference.location, "\(reference.path): \(error.text)"))
                 return nil
             }
-            files[reference.path] = bytes
-            return bytes
         }
         for stage in definition.stages {
             if case .aggregate(let aggregate) = stage.work {

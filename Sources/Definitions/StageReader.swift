@@ -10,6 +10,12 @@ extension DefinitionReader {
             findings.append(Diagnostic(at: setting.location, "\"stages\" must be a list"))
             return
         }
+        // A record goes through a chain of stages in one call, for which the stack has room.
+        guard items.count <= 1000 else {
+            let message = "\(items.count) stages; a pipeline can have 1,000 at most"
+            findings.append(Diagnostic(at: setting.location, message))
+            return
+        }
         stageNames = items.compactMap(Self.name)
         for item in items { readStage(item) }
     }

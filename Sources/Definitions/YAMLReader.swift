@@ -8,6 +8,8 @@ package struct YAMLReader {
     package private(set) var findings: [Diagnostic] = []
     private var text: MarkedText
     private var isBroken = false
+    /// Bytes of the largest document; reading it takes a second or so.
+    private static let largest = 2 << 20
 
     /// Reads a file of this name, for findings about it.
     package init(file: String) {
@@ -17,9 +19,14 @@ package struct YAMLReader {
 
     /// The settings of one document, or nil when it cannot be read at all.
     package mutating func read(_ source: String) -> Setting? {
+        let size = source.utf8.count
+        guard size <= Self.largest else {
+            report(nil, "the file has \(size) bytes; YAML of more than 2 MiB is not read")
+            return nil
+        }
         text = MarkedText(source)
         // Every round tells one repeated key apart; a file of nothing else is not worth more.
-        for _ in 0..<100 {
+        for _ in 0..<min(100, Self.largest * 2 / max(1, size)) {
             do {
                 let parser = try Parser(yaml: text.joined, resolver: .basic, encoding: .utf8)
                 // Nodes only borrow their anchors from the parser.

@@ -1,24 +1,36 @@
 internal import Definitions
 package import Records
 internal import Scripting
+internal import Threads
 internal import Windowing
 
 /// Checks aggregates in Lua before the first record: that they have what their windows need, and
 /// that merging two halves gives what adding everything gives.
 extension Plan {
+    /// CPU nanoseconds for all aggregates of a plan: a start and a reload wait for the check.
+    private static let checkTime: UInt64 = 700_000_000
+    /// CPU nanoseconds of one call, when the budget of its stage is not less.
+    private static let callTime: Int64 = 150_000_000
+
     func checkAggregates(_ vm: borrowing RuleVM) throws(RuleError) {
+        let end = threadNanoseconds() + Self.checkTime
         for (index, stage) in definition.stages.enumerated() {
             guard case .aggregate(let aggregate) = stage.work,
                 let hook = vm.hook(of: index) as? WindowHook
             else { continue }
+            let budget = min(stage.budgetNanoseconds, Self.callTime)
+            let usual = vm.setBudget(ofStage: index, nanoseconds: budget)
+            defer { _ = vm.setBudget(ofStage: index, nanoseconds: usual) }
             for (place, file) in aggregate.userFiles.enumerated() {
-                try check(hook.aggregates, place, file.path, aggregate.definition.window)
+                try check(
+                    hook.aggregates, place, file.path, aggregate.definition.window, until: end)
             }
         }
     }
 
     private func check(
-        _ users: LuaAggregates, _ place: Int, _ path: String, _ window: WindowKind
+        _ users: LuaAggregates, _ place: Int, _ path: String, _ window: WindowKind,
+        until end: UInt64
     ) throws(RuleError) {
         do throws(UserAggregateError) {
             _ = try users.create(place)
@@ -28,13 +40,15 @@ extension Plan {
         var samples = SampleRecords(plan: self, script: ruleSet.bytes(of: path) ?? [])
         var nothing: UserAggregateError?
         var usable = 0
-        for round in 0..<400 where usable < 24 {
+        for round in 0..<400 where usable < 24 && threadNanoseconds() < end {
             let records = samples.next(6)
             let whole: Value
             do throws(UserAggregateError) {
                 whole = try result(users, place, records)
             } catch {
-                // Samples are made up, so most errors mean nothing; this one does.
+                // A few made-up records are no reason to run for ever, or out of memory.
+                if error.isBreach { throw RuleError(error.message) }
+                // Most other errors mean nothing with made-up records; this one does.
                 if error.message.contains("returned nothing") { nothing = nothing ?? error }
                 continue
             }

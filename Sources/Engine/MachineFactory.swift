@@ -26,10 +26,7 @@ extension Plan {
         options.tracksChanges = purpose.tracksChanges
         options.trace = purpose.traces
         options.now = purpose.now
-        options.scriptMemory = definition.limits.scriptMemory
-        options.recordLimit = definition.limits.record
-        options.depthLimit = definition.limits.depth
-        options.stateMemory = definition.limits.stateMemory
+        options.take(definition.limits)
         options.key = definition.key
         options.partitions = definition.partitions
         options.time = definition.time?.ruleTime

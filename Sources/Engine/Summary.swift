@@ -1,3 +1,4 @@
+internal import Connecting
 internal import Definitions
 internal import Glibc
 internal import Records

@@ -83,6 +83,7 @@ extension RuleFailure {
         message = unsafe withUnsafeBytes(of: &copy.message) { unsafe text($0) }
         file = unsafe withUnsafeBytes(of: &copy.file) { unsafe text($0) }
         line = Int(copy.line)
+        isBreach = copy.is_breach
     }
 }
 

@@ -10,6 +10,8 @@ public struct RuleFailure: Error, Sendable, Hashable {
     public var file: String
     /// The line in it, or 0.
     public var line: Int
+    /// It ran out of time or memory.
+    public var isBreach = false
 
     /// Creates a failure.
     public init(message: String, file: String = "", line: Int = 0) {
@@ -82,6 +84,11 @@ extension RuleVM {
                 return unsafe Int(tw_vm_set_aggregate(vm, Int32(stage), &config))
             }
         }
+    }
+
+    /// Changes what a call of a stage may take, in CPU nanoseconds; returns what it was.
+    public func setBudget(ofStage stage: Int, nanoseconds: Int64) -> Int64 {
+        unsafe tw_vm_set_budget(vm, Int32(stage), nanoseconds)
     }
 
     /// The hook of an aggregate stage.

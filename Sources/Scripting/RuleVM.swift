@@ -9,6 +9,8 @@ public struct RuleVMOptions: Sendable {
     public var recordLimit = 16 << 20
     /// Nesting of one record.
     public var depthLimit = 1000
+    /// Bytes of rows that one record may become, for each sink.
+    public var emittedLimit = 64 << 20
     /// Bytes of all keyed state in this VM.
     public var stateMemory = 4 << 30
     /// The field that chooses the partition.
@@ -77,6 +79,7 @@ public struct RuleVM: ~Copyable {
         unsafe config.script_memory = options.scriptMemory
         unsafe config.record_limit = options.recordLimit
         unsafe config.depth_limit = UInt32(options.depthLimit)
+        unsafe config.emitted_limit = options.emittedLimit
         unsafe config.state_memory = options.stateMemory
         unsafe config.partitions = UInt32(options.partitions)
         unsafe config.trace = options.trace

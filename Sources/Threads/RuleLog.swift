@@ -6,6 +6,8 @@ package final class RuleLog: Sendable {
         var second: Int = 0
         var written = 0
         var suppressed = 0
+        /// What the engine has said; there are few such notices.
+        var notices: Set<String> = []
     }
 
     private static let linesPerSecond = 100
@@ -22,14 +24,19 @@ package final class RuleLog: Sendable {
         self.output = output
     }
 
-    /// Writes a line, unless there were too many in this second.
+    /// Writes a line, unless there were too many in this second; what the engine itself has to say
+    /// about rules comes without a stage, and is said once, whichever threads say it.
     package func write(stage: String, _ text: String) {
         let second = clock()
         let line: String? = state.withLock { state in
+            if stage.isEmpty {
+                guard state.notices.insert(text).inserted else { return nil }
+                return "\(Self.format(second)) \(text)\n"
+            }
             var notice = ""
             if state.second != second {
                 notice = Self.notice(state.suppressed)
-                state = State(second: second)
+                state = State(second: second, notices: state.notices)
             }
             guard state.written < Self.linesPerSecond else {
                 state.suppressed += 1

@@ -35,6 +35,8 @@ public struct UserAggregateError: Error, Sendable, Hashable {
     public var file: String
     /// The line in it, or 0.
     public var line: Int
+    /// It ran out of time or memory.
+    public var isBreach = false
 
     /// Creates an error.
     public init(message: String, file: String = "", line: Int = 0) {

@@ -240,8 +240,11 @@ import Testing
                 + "16MiB; 64 needs a unit"
         ),
         Case(
-            "<S>limits: {depth: -1}\n<E>", "2:17: \"depth\" must be a whole number from 1 to 100000"
+            "<S>limits: {depth: -1}\n<E>", "2:17: \"depth\" must be a whole number from 1 to 5000"
         ),
+        Case(
+            "<S>limits: {record: 1MiB, emitted: 64KiB}\n<E>",
+            "2:36: \"emitted\" cannot be less than \"record\", 1048576 bytes"),
         Case(
             "<S>partitions: 0\n<E>", "2:13: \"partitions\" must be a whole number from 1 to 32768"),
         Case(

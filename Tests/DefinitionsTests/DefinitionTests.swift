@@ -40,7 +40,7 @@ import Testing
               shadow: 10
               max_difference: 2.5%
               probation: {records: 5, error_rate: 50%}
-            limits: {script_memory: 1MiB, record: 64KiB, depth: 10, state_memory: 1GiB}
+            limits: {script_memory: 1MiB, record: 64KiB, depth: 10, emitted: 1MiB, state_memory: 1GiB}
             delivery: at_least_once
             commit: {every: 1s, records: 10}
             checkpoint: {every: 10m}
@@ -66,6 +66,7 @@ import Testing
         #expect(definition.reload?.maxDifference == 0.025)
         #expect(definition.reload?.probationErrorRate == 0.5)
         #expect(definition.limits.depth == 10)
+        #expect(definition.limits.emitted == 1 << 20)
         #expect(definition.commit.records == 10)
     }
 
@@ -78,6 +79,7 @@ import Testing
         #expect(definition.limits.record == 16 << 20)
         #expect(definition.limits.depth == 1000)
         #expect(definition.limits.stateMemory == 4 << 30)
+        #expect(definition.limits.emitted == 64 << 20)
         #expect(definition.commit.records == 5000)
         #expect(definition.commit.everyNanoseconds == 200_000_000)
         #expect(definition.delivery == .exactlyOnce)

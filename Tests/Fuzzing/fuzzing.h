@@ -267,7 +267,7 @@ class Machine {
         batch.source = "source";
         batch.file = "fuzz";
         for (tw_buffer *sink : sinks) tw_buffer_clear(sink, 1 << 20);
-        tw_status status = tw_vm_run(vm, &batch, sinks.data(), nullptr);
+        tw_status status = tw_vm_run(vm, &batch, nullptr, sinks.data(), nullptr);
         REQUIRE(status.code == TW_OK, "%s", status.message);
     }
 

@@ -184,6 +184,7 @@ typedef struct {
     size_t script_memory;  // bytes, Lua heap and record arena each
     size_t record_limit;   // bytes of one record
     uint32_t depth_limit;  // nesting of a record
+    size_t emitted_limit;  // bytes of rows that one record may become, for each sink
     size_t state_memory;   // bytes of all keyed state in this VM
     const char *key;       // partition key field, or NULL
     uint32_t partitions;
@@ -232,6 +233,7 @@ typedef struct {
 typedef struct {
     char message[1024], file[160];
     int32_t line;
+    bool is_breach;  // of the budget: time or memory
 } tw_failure;
 
 // An aggregate stage takes rows instead of running rules. `prepare`, when given, may let the
@@ -265,6 +267,8 @@ bool tw_vm_user_aggregate(
 void tw_vm_add_wire(
     tw_vm *vm, int32_t origin, const char *output, int32_t target_kind, int32_t target);
 void tw_vm_set_sink_count(tw_vm *vm, uint32_t count);
+// What a call of the stage may take from now on; returns what it was.
+int64_t tw_vm_set_budget(tw_vm *vm, int32_t stage, int64_t budget_nanoseconds);
 // Makes `lookup` known to every stage under `name`, replacing the one before; the VM retains it.
 void tw_vm_set_lookup(tw_vm *vm, const char *name, tw_lookup *lookup);
 // Compiles and runs every script once, under its budget.

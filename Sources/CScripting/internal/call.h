@@ -31,7 +31,7 @@ struct Made {
     Made *next;
     const char *text;
     size_t length;
-    const char *output;  // nullptr: the main one
+    const char *output;  // nullptr: the main one; "": one that cannot be
 };
 
 struct MadeList {

@@ -24,8 +24,8 @@ class Ingress {
     void prepare_lines(const char *text, size_t length);
     // The text of those lines may change from now on; its memory is used again for other records.
     void forget_lines();
-    // Checks any JSON text; fills `problem` when it is malformed.
-    bool check(const char *text, size_t length, Problem &problem);
+    // Checks any JSON text; fills `problem` when it is malformed, or the check was told to stop.
+    bool check(const char *text, size_t length, Problem &problem, StopFlag stop = nullptr);
     // Checks a JSON object and notes its members in `fields`.
     bool read_object(const char *text, size_t length, FieldList &fields, Problem &problem);
 

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "budget.h"
+
 namespace tidewheel {
 
 enum class Kind : uint8_t { null, boolean, integer, decimal, string, array, object };
@@ -23,10 +25,13 @@ struct FieldList {
     Field *items = nullptr;
     uint32_t count = 0, capacity = 0;
     uint32_t shape = 0;   // of the Shape whose names these are, tags included; 0: of none
-    bool grow();  // false when out of memory
+    uint32_t limit = UINT32_MAX;  // of `capacity`
+    StopFlag stop = nullptr;      // of the call for which members are noted
+    bool grow();                  // false when out of memory, or told to stop
 };
 
-// Indexes the object or array at `text`, which must be valid JSON; false when out of memory.
+// Indexes the object or array at `text`, which must be valid JSON; false when out of memory, or
+// told to stop.
 // `text[length ..< length + 64]` must be readable.
 bool index_members(const char *text, size_t length, FieldList &fields);
 
@@ -35,7 +40,10 @@ const char *skip_value(const char *at, const char *end);
 const char *skip_space(const char *at, const char *end);
 
 // Decodes the inside of a JSON string into `out` (at least `length` bytes); returns the new length.
-size_t decode_string(const char *text, size_t length, char *out);
+// Told to stop, it leaves the rest.
+size_t decode_string(const char *text, size_t length, char *out, StopFlag stop = nullptr);
+// How deep objects and lists of valid JSON are nested: 0 for a scalar.
+uint32_t nesting_depth(const char *text, size_t length);
 
 // Compares a key as written with plain text.
 bool key_equals(const char *text, const Field &field, const char *key, size_t length);

@@ -14,6 +14,11 @@ struct LibraryFunction {
 // What replaces Lua's own functions; both end with {nullptr, nullptr}.
 extern const LibraryFunction pattern_functions[];  // find match gmatch gsub rep lower upper
 extern const LibraryFunction list_functions[];     // insert remove concat unpack move sort
+extern const LibraryFunction text_functions[], utf8_functions[], pack_functions[], base_functions[];
+
+// Puts functions into the table on top of the stack; what stood there under the name is the first
+// upvalue of each.
+void replace_functions(lua_State *L, const LibraryFunction *functions);
 
 // Makes string, table, math and utf8 of Lua's functions that are bounded, and of ours.
 void push_string_library(lua_State *L);

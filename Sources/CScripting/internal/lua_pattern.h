@@ -2,6 +2,8 @@
 #pragma once
 #include <lua.hpp>
 
+#include "budget.h"
+
 namespace tidewheel {
 
 struct Capture {
@@ -11,12 +13,21 @@ struct Capture {
 
 constexpr ptrdiff_t open_capture = -1, position_capture = -2;
 constexpr int capture_limit = 32, pattern_depth_limit = 200;
+constexpr size_t pattern_limit = 64 << 10;  // bytes; no list of characters is that long
 
 struct PatternMatch {
+    PatternMatch(
+        lua_State *L, const char *subject, size_t length, const char *pattern, size_t size)
+        : L(L), subject(subject), subject_end(subject + length), pattern_end(pattern + size),
+          toll(L) {
+        if (size > pattern_limit)
+            luaL_error(L, "a pattern of more than %d bytes", int(pattern_limit));
+    }
+
     lua_State *L;
     const char *subject, *subject_end, *pattern_end;
     int captures = 0, depth = 0;
-    unsigned steps = 0;
+    Toll toll;
     Capture capture[capture_limit];
 
     // The end of a match of `pattern` at `at`, or nullptr.
@@ -26,12 +37,14 @@ struct PatternMatch {
     void push_capture(int index, const char *start, const char *end);
 
   private:
-    void step();
+    void push_text(const char *text, size_t length);
+    // One step costs about as much as a few bytes that are only copied.
+    void step() { toll.pay(64); }
     const char *match_here(const char *at, const char *pattern);
     bool match_special(const char *&at, const char *&pattern);
     bool match_item(const char *&at, const char *&pattern, const char *&found);
-    const char *item_end(const char *pattern) const;
-    bool matches_item(const char *at, const char *pattern, const char *end) const;
+    const char *item_end(const char *pattern);
+    bool matches_item(const char *at, const char *pattern, const char *end);
     const char *match_repeated(const char *at, const char *pattern, const char *end);
     const char *match_shortest(const char *at, const char *pattern, const char *end);
     const char *match_balanced(const char *at, const char *pattern);

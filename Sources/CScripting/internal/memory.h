@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "budget.h"
+
 // Under the address sanitizer blocks are not pooled, and what an arena gave back is off limits.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -29,9 +31,17 @@ struct tw_buffer {
     size_t limit = SIZE_MAX;
     uint64_t rows = 0;
     bool failed = false;
+    tidewheel::StopFlag stop = nullptr;  // of the call that writes, when a rule does
     tidewheel::RowMarks *marks = nullptr;  // of a sink's buffer that has to tell its records apart
 
     bool grow(size_t additional);
+    // To be asked now and then by what writes long texts: true when it is better to give up.
+    bool is_stopped() {
+        failed = failed || (stop && *stop);
+        return failed;
+    }
+    // Gives memory beyond `most` bytes back.
+    void trim(size_t most);
 
     bool reserve(size_t additional) {
         return length + additional <= capacity || grow(additional);
@@ -84,8 +94,9 @@ inline void copy_short(char *to, const char *from, size_t length) {
 // Bytes in use by everything that a script can make grow, and how many it may have.
 struct MemoryAccount {
     size_t used = 0, limit = SIZE_MAX;
+    StopFlag stop = nullptr;  // of the call that uses it
+    bool is_stopped() const { return stop && *stop; }
 };
-
 
 // Small blocks of Lua's heap, kept in lists by size: most live for one record only.
 class BlockPool {
@@ -156,9 +167,24 @@ struct Arena {
         return result;
     }
 
+    bool is_stopped() const { return account && account->is_stopped(); }
     void *allocate_chunk(size_t size);
     void reset();
     void destroy();
+};
+
+// For loops that know no Lua: whether what they do in an arena is to stop, asked every so many
+// bytes.
+struct Tollgate {
+    const Arena &arena;
+    size_t walked = 0;
+
+    bool is_closed(size_t bytes) {
+        walked += bytes;
+        if (walked < Toll::unit) return false;
+        walked = 0;
+        return arena.is_stopped();
+    }
 };
 
 }  // namespace tidewheel

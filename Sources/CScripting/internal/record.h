@@ -42,6 +42,7 @@ struct Node {
     Node *parent;
     uint32_t *buckets;     // hash of large objects: index + 1; nullptr while small
     uint32_t bucket_mask;
+    uint32_t depth;        // 1 for the record itself
     uint64_t seen[4];      // one bit per tag: most names that are not there are told at once
     uint32_t shape;        // the serial of the Shape that its names follow; 0: of none
     bool is_array, dirty, keys_ready, irregular;  // irregular: escaped or repeated keys

@@ -2,6 +2,8 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <re2/re2.h>
@@ -32,10 +34,18 @@ struct Property {
     bool required = false;
 };
 
+struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const {
+        return std::hash<std::string_view>()(name);
+    }
+};
+
 struct SchemaNode {
     uint8_t types = 0;  // TypeBit; 0: any
     std::string type_names;
     std::vector<Property> properties;  // in the order of the schema, then what is only required
+    std::unordered_map<std::string, size_t, NameHash, std::equal_to<>> places;  // of those
     bool refuses_others = false;
     std::unique_ptr<SchemaNode> others;  // additionalProperties
     std::unique_ptr<SchemaNode> items;

@@ -97,6 +97,9 @@ class StateStore {
         if (expiring.is_due(floor)) sweep(2 + 2 * writes);
     }
     void roll_back();
+    // What the record in progress has changed is kept until its end; true when that is too much.
+    bool undo_is_full() const { return undo_bytes > undo_limit; }
+    void set_undo_limit(size_t bytes) { undo_limit = bytes; }
     // Removes expired entries, looking at `most` of them.
     void sweep(size_t most);
 
@@ -142,6 +145,7 @@ class StateStore {
     StateTable *current = nullptr;
     uint64_t current_id = 0;
     std::vector<Undo> undo;
+    size_t undo_bytes = 0, undo_limit = SIZE_MAX;
     std::vector<Raised> raised;
     StateQueue expiring{false}, firing{true};
     int64_t floor = INT64_MIN;
@@ -160,6 +164,7 @@ class StateStore {
     void insert(StateTable &table, std::string_view key, std::string_view value, int64_t expiry);
     void change(StateNode *node, std::string &&value, int64_t expiry);
     void discard(StateNode *node);
+    void note_undo(Undo &&entry, size_t kept);
     bool sweep_one();
     void restore_clocks();
     void mark(StateNode *node);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <map>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -49,7 +50,7 @@ struct Budget {
     int64_t seen_at = 0;                  // when it saw it first, in CPU nanoseconds of this thread
     int64_t allowed = 0;                  // nanoseconds
     bool place_known = false;
-    char place[160] = "";                 // "rules/x.lua:3" where the call was stopped
+    char place[160] = "";                 // "rules/x.lua:3: " where the call was stopped
     lua_Hook volatile sampler = nullptr;  // what a tick arms while a call is measured
     volatile sig_atomic_t tick_due = 0;   // it is armed for one sample
 };
@@ -130,8 +131,13 @@ struct KeyCacheEntry {
     uint32_t position, shape;
 };
 
+// What a name of more than `name_limit` bytes, or one too many, is counted under.
+constexpr char other_name[] = "other";
+constexpr size_t name_limit = 256;
+
 // What the record in progress would add to the counters if it succeeds.
 struct Pending {
+    static constexpr size_t most = 10'000;           // names; each is short
     std::vector<std::pair<int, std::string>> names;  // kind of count and name
     std::vector<double> values;
     int64_t extra = 0;
@@ -151,6 +157,7 @@ struct tw_vm {
     tw_vm_config config{};
     std::string key, rule_set;
     tidewheel::MemoryAccount memory, arena_memory;  // Lua's heap; records and their changes
+    size_t refused = 0;  // the size of the last block of Lua's heap that was not given
     tidewheel::BlockPool blocks;
     tidewheel::Budget budget;
     tidewheel::Arena arena;
@@ -190,6 +197,7 @@ struct tw_vm {
     tidewheel::Trace trace;
     tidewheel::Tools tools;
     bool in_letter = false, skip_rules = false;
+    bool names_said = false;  // that names are counted as "other"
     const char *root_text = nullptr;  // the record as it came, as JSON
     size_t root_length = 0;
     const char *key_text = nullptr;   // its partition key, once computed
@@ -234,6 +242,7 @@ void stop_timer(tw_vm *vm);
 void begin_call(tw_vm *vm, int64_t budget);
 void end_call(tw_vm *vm);
 void arm_breach(tw_vm *vm);
+void note_place(lua_State *L, Budget &budget);
 int64_t thread_cpu();  // nanoseconds of the calling thread
 [[noreturn]] void raise_breach(lua_State *L);
 [[noreturn]] void raise_memory(lua_State *L);
@@ -261,9 +270,12 @@ bool is_null(lua_State *L, int index);
 
 // values.cpp
 void write_lua(lua_State *L, tw_vm *vm, int index, Text &out);  // raises
+// Raises when JSON text that is to stand below `above` levels is nested more than a record may be.
+void check_depth(lua_State *L, tw_vm *vm, const char *text, size_t length, uint32_t above);
 Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena);  // raises
 void push_json(lua_State *L, tw_vm *vm, const char *text, size_t length);  // valid JSON
 void check_text(lua_State *L, const Text &text);
+void sort_names(lua_State *L, std::string_view *names, size_t count);  // by their bytes; raises
 const char *copy_or_raise(lua_State *L, Arena &arena, const char *text, size_t length);
 
 // host_*.cpp
@@ -313,7 +325,8 @@ void begin_record(tw_vm *vm);
 void roll_back(tw_vm *vm);
 void commit(tw_vm *vm);
 void count_drop(tw_vm *vm, std::string reason);  // a record that ends by decision of a rule
-void count_name(CountTable &table, std::string_view name, double value);
+void count_name(CountTable &table, std::string_view name, double value);  // of the engine's own
+void pend(tw_vm *vm, int kind, std::string_view name, double value);
 
 // dead_letter.cpp
 void deliver_letter(tw_vm *vm);  // of vm->failure
@@ -337,6 +350,29 @@ const char *restore_change(
 void refuse_change(tw_status &status, const char *stage, const char *reason);
 
 // trace.cpp
+// Why a record has failed, kept while it is run once more.
+struct FailureStory {
+    explicit FailureStory(const tw_vm *vm);
+    void tell(tw_vm *vm, bool is_traced) const;
+
+    Failure failure;
+    std::string text;
+    char file[160];
+    bool is_text;
+};
+bool is_traceable(const tw_vm *vm);
+// Runs a record that has failed once more, for the values at each line: with a budget of its own,
+// and without an effect on what is said about the failure.
+template <typename Attempt>
+void trace_failure(tw_vm *vm, Attempt attempt) {
+    if (!is_traceable(vm)) return;
+    const FailureStory story(vm);
+    vm->trace.active = true;
+    const bool repeated = !attempt();
+    vm->trace.active = false;
+    roll_back(vm);
+    story.tell(vm, repeated);
+}
 void arm_trace(tw_vm *vm);
 void disarm_trace(tw_vm *vm);
 void note_value(lua_State *L, int index, TraceLine &line);
@@ -350,6 +386,6 @@ uint32_t murmur2_partition(const char *key, size_t length, uint32_t partitions);
 uint32_t partition_of(tw_vm *vm, Node *record);
 void record_id(const tw_vm *vm, Text &out);
 
-void sha256_hex(const char *text, size_t length, char out[65]);
+void sha256_hex(lua_State *L, const char *text, size_t length, char out[65]);
 
 }  // namespace tidewheel

@@ -24,6 +24,8 @@ struct Walk {
     FieldList *fields;    // of the outermost object, or nullptr
     Problem *problem;
     const Shape *shape = nullptr;
+    StopFlag stop = nullptr;  // of a watched run
+    unsigned values = 0;      // since it was asked
     uint32_t depth = 0;
     Field unused{};       // takes what nobody wants to know
 
@@ -32,6 +34,7 @@ struct Walk {
     }
     bool fail_here(const char *message) const { return fail(offset_of(base + *at), message); }
     size_t offset_of(const char *place) const { return size_t(place - text); }
+    bool is_told_to_stop() { return (++values & 1023) == 0 && *stop; }
     bool at_end() const { return *at >= limit; }
 
     // Where the token that began before the next structural character ends.
@@ -50,7 +53,7 @@ struct Walk {
 
     bool scalar(const char *start, Kind &kind, bool &escaped, const char *&stop);
     bool key(Field &field);
-    bool run(uint32_t floor = 0);
+    template <bool watched> bool run(uint32_t floor = 0);
     bool open(const char *start);
     bool other_value(const char *start, Field &field, const char *&stop);
     bool usual_object();

@@ -14,6 +14,10 @@ package enum RuleTestFiles {
     package static func read(
         _ file: RuleSet.File, for plan: Plan
     ) -> (file: RuleTestFile?, findings: [Diagnostic]) {
+        if file.bytes.isEmpty, let problem = fileProblem(plan.definition.folder + "/" + file.path) {
+            let start = Location(file: file.path, line: 1, column: 1)
+            return (nil, [Diagnostic(at: start, "the file \(problem)")])
+        }
         let rules = paths(below: "rules", of: plan.definition.folder, ending: ".lua")
         var reader = RuleTestReader(
             path: file.path, lookups: plan.definition.lookups.map(\.name),

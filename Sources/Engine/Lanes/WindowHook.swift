@@ -132,6 +132,7 @@ final class LuaAggregates: UserAggregates {
 extension UserAggregateError {
     init(_ failure: RuleFailure) {
         self.init(message: failure.message, file: failure.file, line: failure.line)
+        isBreach = failure.isBreach
     }
 }
 

@@ -107,10 +107,7 @@ extension Plan {
         only stage: Int?, now: Int64?, log: @escaping @Sendable (String) -> Void
     ) throws(RuleError) -> RuleVM {
         var options = RuleVMOptions()
-        options.scriptMemory = definition.limits.scriptMemory
-        options.recordLimit = definition.limits.record
-        options.depthLimit = definition.limits.depth
-        options.stateMemory = definition.limits.stateMemory
+        options.take(definition.limits)
         options.key = definition.key
         options.partitions = 1
         options.ruleSet = ruleSet.version

@@ -13,8 +13,7 @@ struct AggregateTest {
 
     func run(_ test: RuleTestCase, lookups: [String: Lookup]) throws(RuleError) -> RuleOutcome {
         var options = RuleVMOptions()
-        options.scriptMemory = plan.definition.limits.scriptMemory
-        options.recordLimit = plan.definition.limits.record
+        options.take(plan.definition.limits)
         options.ruleSet = plan.ruleSet.version
         options.now = test.now
         let log = Locked<[String]>([])
@@ -28,7 +27,7 @@ struct AggregateTest {
         }
         let stage = unsafe vm.addStage(
             name: script.name, schema: nil, script: nil, native: nil,
-            budgetNanoseconds: 100_000_000)
+            budgetNanoseconds: plan.definition.budget(ofAggregate: script.path))
         let index = vm.addUserAggregate(stage: stage, file: script)
         for (name, table) in lookups { vm.setLookup(name, to: table) }
         try vm.load()
@@ -100,5 +99,16 @@ extension RuleTestExpectation {
         }
         if comparison.differences.isEmpty { return nil }
         return RuleTestFailure(differences: comparison.differences)
+    }
+}
+
+extension Definition {
+    /// What one call of an aggregate in Lua may take, in nanoseconds: the budget of its stage.
+    func budget(ofAggregate path: String) -> Int64 {
+        let stage = stages.first { stage in
+            guard case .aggregate(let aggregate) = stage.work else { return false }
+            return aggregate.userFiles.contains { $0.path == path }
+        }
+        return stage?.budgetNanoseconds ?? 100_000_000
     }
 }

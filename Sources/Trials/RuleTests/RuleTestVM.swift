@@ -41,11 +41,7 @@ struct RuleTestVM {
 
     private func options(_ test: RuleTestCase, _ log: Locked<[String]>) -> RuleVMOptions {
         var options = RuleVMOptions()
-        let limits = plan.definition.limits
-        options.scriptMemory = limits.scriptMemory
-        options.recordLimit = limits.record
-        options.depthLimit = limits.depth
-        options.stateMemory = limits.stateMemory
+        options.take(plan.definition.limits)
         options.key = plan.definition.key
         options.partitions = 1
         options.ruleSet = plan.ruleSet.version
