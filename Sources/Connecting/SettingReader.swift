@@ -88,7 +88,8 @@ public struct SettingReader {
     public func finish() -> [Diagnostic] {
         assert(
             asked.allSatisfy { $0 },
-            "nobody reads \(zip(section.keys, asked).filter { !$1 }.map { key, _ in key.name }) of \(what)")
+            "nobody reads the key \(section.keys[asked.firstIndex(of: false) ?? 0].name) of \(what)"
+        )
         var all = findings + brokenRules()
         let known = section.keys.map(\.name)
         var meant: [String] = []

@@ -197,7 +197,8 @@ public struct StageDefinition: Sendable {
     /// Creates a stage.
     public init(
         name: String, work: StageWork, from: Origin, fromLocation: Location,
-        budgetNanoseconds: Int64 = usualBudgetNanoseconds, lookups: [String] = [], location: Location
+        budgetNanoseconds: Int64 = usualBudgetNanoseconds, lookups: [String] = [],
+        location: Location
     ) {
         self.name = name
         self.work = work

@@ -105,7 +105,9 @@ final class SchemaChecker {
             }
         case "additionalProperties":
             var known: [String] = []
-            if case .object(let properties)? = schema["properties"] { known = properties.map(\.name) }
+            if case .object(let properties)? = schema["properties"] {
+                known = properties.map(\.name)
+            }
             return record.fields.allSatisfy {
                 known.contains($0.name) || accepts($0.value, argument)
             }

@@ -25,9 +25,9 @@ import Testing
 
     /// Findings that no schema can have: what they compare is not in one place of the file.
     static let elsewhere = [
-        "no such file", "is a directory", "there is no ", "there is already", "another sink already",
+        "no such file", "is a directory", "there is no ", "there is already", "another sink",
         "is already a key field", "is given twice", "have a field", "is the engine's own name",
-        "before this", "has no named outputs", "must be STAGE or STAGE.OUTPUT", "must not be larger",
+        "before this", "has no named outputs", "must be STAGE or STAGE.OUTPUT", "must not be larg",
         "must be less than", "is longer than max_lease", "\"min\" is above max", "puts each record",
         "windows go by the time", "cannot hold its own dead letters", "goes with a format",
         "has its own offset", "epoch numbers are UTC", "the pattern", "a time zone is for windows",
@@ -35,8 +35,8 @@ import Testing
         "a rolling window writes one row", "only tumbling, hopping and session", "only appends",
         "revises its rows", "an aggregate stage has the outputs", "unknown aggregate",
         "is no schedule", "never happens", "an outbox needs a store", "is an exchange",
-        "a row that no route of", "has no meaning here", "must be an aggregate", "expected",
-        "has a number", "is not an aggregate", "needs the minutes",
+        "a row that no route of", "a computed field is an aggregate", "a condition needs a field",
+        "a condition compares with", "unknown time zone", "has no meaning here",
     ]
 
     private let folder = TemporaryFolder()
@@ -99,7 +99,8 @@ import Testing
                 guard let without = definition(pair.without), let with = definition(pair.with)
                 else { continue }
                 count += 1
-                #expect(without == with, "\(pair.name)")
+                let isSame = without == with
+                #expect(isSame, "\(pair.name)")
             }
         }
         #expect(count > 40, "\(count)")
@@ -129,7 +130,8 @@ import Testing
                 let schema = Record(properties)[key.name] ?? false
                 #expect(checker.accepts(yaml(key.example), schema), "\(section.name).\(key.name)")
                 guard let usual = key.usual?.value else { continue }
-                #expect(checker.accepts(usual, schema), "the default of \(section.name).\(key.name)")
+                let isAccepted = checker.accepts(usual, schema)
+                #expect(isAccepted, "the default of \(section.name).\(key.name)")
             }
         }
     }

@@ -12,6 +12,8 @@ struct Variation {
     private struct Place {
         var path: [Step]
         var value: Value
+        /// What is declared for it, such as `commit.every`; the same wherever it stands.
+        var declaration: String
         /// The section when it is a mapping of declared keys.
         var section: SectionSpecification?
 
@@ -30,12 +32,14 @@ struct Variation {
         }
     }
 
-    /// Every key left out, misspelt, added with its example, and set to each of the values.
+    /// Every key left out, misspelt, added with its example, and set to each of the values; what
+    /// is declared once is varied once.
     static func all(
         of document: Value, _ section: SectionSpecification, _ values: [Value]
     ) -> [Variation] {
         var all: [Variation] = []
-        for place in places(in: document, section) {
+        var seen: Set<String> = []
+        for place in places(in: document, section) where seen.insert(place.declaration).inserted {
             func add(_ name: String, _ value: Value) {
                 let changed = replacing(document, place.path[...], with: value)
                 all.append(Variation(name: "\(place.name): \(name)", document: changed))
@@ -96,8 +100,8 @@ struct Variation {
 
     private static func places(in document: Value, _ section: SectionSpecification) -> [Place] {
         var all: [Place] = []
-        func visit(_ value: Value, _ form: ValueForm, _ path: [Step]) {
-            var place = Place(path: path, value: value)
+        func visit(_ value: Value, _ form: ValueForm, _ path: [Step], _ declaration: String) {
+            var place = Place(path: path, value: value, declaration: declaration)
             for choice in form.choices {
                 switch (choice, value) {
                 case (.section(let section), .object(let fields)):
@@ -105,20 +109,25 @@ struct Variation {
                     place.section = section
                     for field in fields {
                         let key = section.keys.first { $0.name == field.name }
-                        visit(field.value, key?.form ?? .anything, path + [.key(field.name)])
+                        visit(
+                            field.value, key?.form ?? .anything, path + [.key(field.name)],
+                            "\(section.name).\(field.name)")
                     }
                 case (.map(let form), .object(let fields)):
-                    for field in fields { visit(field.value, form.value, path + [.key(field.name)]) }
+                    for field in fields {
+                        visit(
+                            field.value, form.value, path + [.key(field.name)], declaration + ".*")
+                    }
                 case (.list(let form, _), .array(let items)):
                     for (index, item) in items.enumerated() {
-                        visit(item, form, path + [.item(index)])
+                        visit(item, form, path + [.item(index)], declaration + ".*")
                     }
                 default: break
                 }
             }
             all.append(place)
         }
-        visit(document, .nested(section), [])
+        visit(document, .nested(section), [], section.name)
         return all
     }
 

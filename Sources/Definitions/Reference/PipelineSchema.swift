@@ -134,8 +134,10 @@ public struct PipelineSchema {
             }
         case .number(let range):
             fields.append(Field("type", ["number", "string"]))
-            if range.lowerBound.isFinite { fields.append(Field("minimum", .number(range.lowerBound))) }
-            if range.upperBound.isFinite { fields.append(Field("maximum", .number(range.upperBound))) }
+            for (name, bound) in [("minimum", range.lowerBound), ("maximum", range.upperBound)]
+            where bound.isFinite {
+                fields.append(Field(name, UsualValue.number(bound).value ?? .number(bound)))
+            }
         default: break
         }
         fields.append(Field("pattern", .string(Self.variable)))
@@ -210,7 +212,12 @@ extension KeyRule {
         case .excludes(let key, let others):
             ["if": Self.has(key), "then": KeyRule.none(others).schema]
         case .either(let first, let second):
-            ["anyOf": [["allOf": .array(first.map(\.schema))], ["allOf": .array(second.map(\.schema))]]]
+            [
+                "anyOf": [
+                    ["allOf": .array(first.map(\.schema))],
+                    ["allOf": .array(second.map(\.schema))],
+                ]
+            ]
         }
     }
 

@@ -74,7 +74,7 @@ extension SectionSpecification {
                 "How much later than the full hour, minute or day tumbling windows begin.",
                 example: "5s"),
             .optional(
-                "timezone", .text("a time zone"), usual: .word("UTC"),
+                "timezone", .text("a time zone"), usual: .described("UTC"),
                 "Whose days, weeks and months tumbling windows follow.",
                 example: "America/New_York"),
         ],
