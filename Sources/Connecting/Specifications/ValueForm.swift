@@ -135,10 +135,11 @@ extension ValueForm {
         case .percentage: "a percentage from 0% to 100%"
         case .duration(let form): form.words
         case .size(let range): Self.words(ofSize: range)
-        case .choice(let words): words.joined(separator: ", ")
-        case .list(let form, _): "a list of: \(form.words)"
-        case .map(let form): "a mapping of names to: \(form.value.words)"
-        case .section(let section): "a mapping, see \(section().name)"
+        case .choice(let words):
+            words.count == 1 ? words[0] : "one of \(words.joined(separator: ", "))"
+        case .list(let form, _): "a list, each item \(form.words)"
+        case .map(let form): "names, each with \(form.value.words)"
+        case .section(let section): "a mapping (see \(section().name))"
         case .oneOf(let forms): forms.map(\.words).joined(separator: "; or ")
         case .anything: "any value"
         }

@@ -4,24 +4,22 @@ internal import Connecting
 enum DecimalPattern {
     /// Numbers from `low` to `high`, or without an upper bound.
     static func between(_ low: Int64, _ high: Int64?) -> String {
-        switch (low, high) {
-        case (0, nil): "[0-9]+"
-        case (1, nil): "0*[1-9][0-9]*"
-        default: "0*" + group(lengths(low, high))
-        }
+        if low == 0, high == nil { return "[0-9]+" }
+        return "0*" + group(lengths(Array("\(low)".utf8), high.map { Array("\($0)".utf8) }))
     }
 
-    /// One expression for each number of digits.
-    private static func lengths(_ low: Int64, _ high: Int64?) -> [String] {
-        let (shortest, longest) = ("\(low)".count, high.map { "\($0)".count })
-        let last = longest ?? shortest
-        var parts = (shortest...last).map { count in
-            sameLength(
-                count == shortest ? Array("\(low)".utf8) : one(count),
-                count == longest ? Array("\(high ?? 0)".utf8) : nines(count))
+    /// Bounds of their own for numbers of as many digits as a bound has; between them any do.
+    private static func lengths(_ low: [UInt8], _ high: [UInt8]?) -> [String] {
+        if let high, high.count == low.count { return [sameLength(low, high)] }
+        var parts: [String] = []
+        var shortest = low.count
+        if low != one(low.count) {
+            parts.append(sameLength(low, nines(low.count)))
+            shortest += 1
         }
-        if high == nil { parts.append("[1-9][0-9]{\(last),}") }
-        return parts
+        guard let high else { return parts + ["[1-9]\(any(shortest - 1, nil))"] }
+        if shortest < high.count { parts.append("[1-9]\(any(shortest - 1, high.count - 2))") }
+        return parts + [sameLength(one(high.count), high)]
     }
 
     private static func one(_ count: Int) -> [UInt8] {
@@ -56,8 +54,17 @@ enum DecimalPattern {
         return first == last ? "\(low)" : "[\(low)-\(high)]"
     }
 
-    private static func any(_ count: Int) -> String {
-        count == 0 ? "" : count == 1 ? "[0-9]" : "[0-9]{\(count)}"
+    private static func any(_ count: Int) -> String { any(count, count) }
+
+    /// So many digits, at least and at most.
+    private static func any(_ least: Int, _ most: Int?) -> String {
+        switch (least, most) {
+        case (0, 0): ""
+        case (1, 1): "[0-9]"
+        case (0, nil): "[0-9]*"
+        case (_, nil): "[0-9]{\(least),}"
+        case (_, .some(let most)): "[0-9]{\(least == most ? "\(least)" : "\(least),\(most)")}"
+        }
     }
 
     private static func group(_ parts: [String]) -> String {

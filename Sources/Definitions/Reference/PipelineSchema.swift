@@ -13,6 +13,9 @@ public struct PipelineSchema {
     /// The schema of `pipeline.yaml` with these connectors.
     public init(_ catalogue: Catalogue) { top = .pipeline(catalogue) }
 
+    /// The schema of another file.
+    package init(top: SectionSpecification) { self.top = top }
+
     /// The line of `pipeline.yaml` by which editors find the schema.
     public static let modeline = "# yaml-language-server: $schema=types/pipeline.schema.json"
 

@@ -79,17 +79,23 @@ extension SectionSpecification {
     /// A heading, what the section is for, and each key under a heading of its own.
     fileprivate var markdown: String {
         var text = "\n## \(name)\n\n\(summary)\n"
-        let notes = rules.compactMap(\.sentence)
+        let notes = rules.map(\.sentence)
         if !notes.isEmpty { text += "\n" + notes.joined(separator: " ") + "\n" }
         return text + keys.map { "\n### \($0.name)\n\n\($0.markdown)" }.joined()
+    }
+}
+
+extension SectionSpecification {
+    /// How a key is found from the top of its file, such as `commit.every`.
+    func path(of key: KeySpecification) -> String {
+        name == "pipeline.yaml" ? key.name : "\(name).\(key.name)"
     }
 }
 
 extension KeySpecification {
     /// How it is written, what it is for, and which values it takes.
     var markdown: String {
-        var values = form.words
-        values = values.prefix(1).uppercased() + values.dropFirst()
+        var values = "Takes \(form.words)"
         if isRequired { values += "; required" }
         if let text = usual?.text { values += "; default `\(text)`" }
         if case .described(let words)? = usual { values += "; without it: \(words)" }
@@ -98,19 +104,30 @@ extension KeySpecification {
 }
 
 extension KeyRule {
-    /// The rule as a sentence; nil when the text of the section says it.
-    fileprivate var sentence: String? {
-        func list(_ keys: [String]) -> String { keys.joined(separator: ", ") }
+    /// The rule as a sentence.
+    fileprivate var sentence: String {
         switch self {
-        case .exactlyOne(let keys): return "It has exactly one of \(list(keys))."
-        case .atMostOne(let keys, _): return "It has at most one of \(list(keys))."
-        case .atLeastOne(let keys): return "It has at least one of \(list(keys))."
-        case .needs(let key, let other): return "\(key) goes with \(other)."
-        case .needsTrue(let key, let flag, let why):
-            return "\(key) needs \(flag): true, since \(why)."
-        case .excludes(let key, let others): return "\(key) does not go with \(list(others))."
-        case .none: return nil
-        case .either(let first, _): return first.compactMap(\.sentence).joined(separator: " ")
+        case .needs(let key, let other): "\(key) goes with \(other)."
+        case .needsTrue(let key, let flag, let why): "\(key) needs \(flag): true, since \(why)."
+        case .excludes(let key, let others): "\(key) does not go with \(Self.list(others))."
+        case .exactlyOne, .atMostOne, .atLeastOne, .none, .either: "It has \(demand)."
         }
     }
+
+    /// What a section has by this rule.
+    private var demand: String {
+        switch self {
+        case .exactlyOne(let keys): "exactly one of \(Self.list(keys))"
+        case .atMostOne(let keys, _): "at most one of \(Self.list(keys))"
+        case .atLeastOne(let keys):
+            keys.count == 1 ? keys[0] : "at least one of \(Self.list(keys))"
+        case .none(let keys): "none of \(Self.list(keys))"
+        case .either(let first, let second):
+            [first, second].map { $0.map(\.demand).joined(separator: ", and ") }
+                .joined(separator: "; or ")
+        case .needs, .needsTrue, .excludes: sentence
+        }
+    }
+
+    private static func list(_ keys: [String]) -> String { keys.joined(separator: ", ") }
 }

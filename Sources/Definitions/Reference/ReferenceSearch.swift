@@ -22,7 +22,7 @@ extension ReferencePage {
         for page in pages {
             for section in page.sections {
                 for key in section.keys {
-                    let name = "\(section.name).\(key.name)"
+                    let name = section.path(of: key)
                     guard has(name) || has(key.summary) else { continue }
                     hits.append(
                         ReferenceHit(
