@@ -1,5 +1,6 @@
 import Connecting
 import Connectors
+import Foundation
 import Records
 import TestKit
 import Testing
@@ -67,6 +68,22 @@ import Testing
     @Test func `the page of windows has every aggregate`() {
         let forms = AggregateReference.entries.map { $0.form.prefix { $0 != "(" } }
         #expect(Set(forms.map(String.init)) == Set(ComputeParser.names))
+    }
+
+    @Test func `the page of errors has every code, and no other`() throws {
+        var used: Set<String> = []
+        for module in ["Definitions", "Scripting"] {
+            let folder = "\(SchemaDocumentsTests.root)/Sources/\(module)"
+            let walker = FileManager.default.enumerator(atPath: folder)
+            while let name = walker?.nextObject() as? String {
+                guard name.hasSuffix(".swift"), !name.hasSuffix("FindingCode.swift") else {
+                    continue
+                }
+                let text = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
+                used.formUnion(text.matches(of: /"(TW0\d{3})"/).map { String($0.1) })
+            }
+        }
+        #expect(used.symmetricDifference(FindingCode.all.map(\.code)) == [])
     }
 
     @Test func `patterns of decimal numbers are exact`() throws {

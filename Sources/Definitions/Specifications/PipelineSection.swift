@@ -102,6 +102,7 @@ extension NameForm {
 
 /// Sources and sinks, whose options belong to the connectors.
 extension SectionSpecification {
+    /// What stands under `source`, or under a name of `sources`.
     package static func source(_ catalogue: Catalogue) -> SectionSpecification {
         let kinds = catalogue.sources.map { kind in
             KeySpecification.optional(
@@ -114,6 +115,7 @@ extension SectionSpecification {
             rules: [.exactlyOne(kinds.map(\.name) + [KeySpecification.queueSource.name])])
     }
 
+    /// One item of `sinks`.
     package static func sink(_ catalogue: Catalogue) -> SectionSpecification {
         let kinds = catalogue.sinks.map { kind in
             KeySpecification.optional(

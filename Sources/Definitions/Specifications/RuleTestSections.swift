@@ -2,6 +2,7 @@ package import Connecting
 
 /// The test files of rules.
 extension SectionSpecification {
+    /// The top of a test file.
     package static let ruleTestFile = SectionSpecification(
         "the test file",
         """
