@@ -106,7 +106,8 @@ let package = Package(
         .testTarget(
             name: "DefinitionsTests",
             dependencies: [
-                "Connecting", "Connectors", "Definitions", "Scripting", "TestKit", "Windowing",
+                "Connecting", "Connectors", "Definitions", "Records", "Scripting", "TestKit",
+                "Windowing",
             ],
             exclude: ["Golden"]),
         .testTarget(

@@ -1,4 +1,6 @@
 import ArgumentParser
+internal import Connecting
+internal import Definitions
 import Glibc
 
 /// `tidewheel new DIR`: a pipeline that runs, with a rule and its test.
@@ -20,7 +22,7 @@ struct NewCommand: ParsableCommand {
             parents += step + "/"
             try makeFolder(parents)
         }
-        for part in ["/rules", "/input", "/schemas"] { try makeFolder(folder + part) }
+        for part in ["/rules", "/input", "/schemas", "/types"] { try makeFolder(folder + part) }
         for (path, text) in Scaffold.files {
             try write(text, to: folder + "/" + path)
         }
@@ -32,6 +34,7 @@ struct NewCommand: ParsableCommand {
               rules/shape.test.yaml     what it should do
               schemas/order.schema.json what a good record looks like
               input/orders.jsonl        five records to try, two of them bad
+              types/                    what editors know about pipeline.yaml
 
             Next:
               tidewheel test \(folder)
@@ -69,9 +72,12 @@ enum Scaffold {
     static let files: [(path: String, text: String)] = [
         ("pipeline.yaml", pipeline), ("rules/shape.lua", rule), ("rules/shape.test.yaml", test),
         ("schemas/order.schema.json", schema), ("input/orders.jsonl", input),
+        ("types/pipeline.schema.json", PipelineSchema(.checking).text),
     ]
 
     static let pipeline = """
+        \(PipelineSchema.modeline)
+        # Every key: tidewheel docs pipeline
         name: orders
         source:
           file: {path: "input/*.jsonl"}

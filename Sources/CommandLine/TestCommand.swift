@@ -121,11 +121,8 @@ extension Catalogue {
     static var checking: Catalogue {
         var catalogue = Catalogue.standard
         catalogue.sources.append(
-            SourceKind(name: "ingest") { setting, findings in
-                findings += SettingReader(setting, what: "source.ingest").finish()
-                return { (_) throws(ConnectorError) in
-                    throw ConnectorError("only a program that embeds the engine can ingest records")
-                }
+            .ingest { (_) throws(ConnectorError) in
+                throw ConnectorError("only a program that embeds the engine can ingest records")
             })
         return catalogue
     }

@@ -40,58 +40,80 @@ public struct Resumption: Sendable {
     public init() {}
 }
 
-/// A kind of source, as named in `pipeline.yaml`; `check` runs at load time, `open` at start.
+/// A kind of source, as named in `pipeline.yaml`.
 public struct SourceKind: Sendable {
+    /// What opens a source at the start of a run.
+    public typealias Open = @Sendable (RunContext) throws(ConnectorError) -> any Source
+
     /// The key in `source:`, for instance `file`.
     public var name: String
-    /// Reads the options, reporting every wrong one; returns what opens the source.
-    public var configure:
-        @Sendable (Setting, inout [Diagnostic]) -> (
-            @Sendable (RunContext) throws(ConnectorError) -> any Source
-        )?
+    /// Its options.
+    public var section: SectionSpecification
+    private let configure: @Sendable (inout SettingReader) -> Open?
 
     /// Creates a kind.
+    ///
+    /// - Parameter configure: reads every option at load time, reporting wrong ones, and returns
+    ///   what opens the source; nil when something is missing.
     public init(
-        name: String,
-        configure:
-            @escaping @Sendable (Setting, inout [Diagnostic]) -> (
-                @Sendable (RunContext) throws(ConnectorError) -> any Source
-            )?
+        name: String, section: SectionSpecification,
+        configure: @escaping @Sendable (inout SettingReader) -> Open?
     ) {
         self.name = name
+        self.section = section
         self.configure = configure
+    }
+
+    /// Reads the options of one source, adding everything wrong; nil when there is something.
+    public func open(_ options: Setting, _ findings: inout [Diagnostic]) -> Open? {
+        var reader = SettingReader(options, section)
+        let open = configure(&reader)
+        let found = reader.finish()
+        findings += found
+        return found.isEmpty ? open : nil
     }
 }
 
-/// A kind of sink, as named in `pipeline.yaml`; `configure` runs at load time, `open` at start.
+/// A kind of sink, as named in `pipeline.yaml`.
 public struct SinkKind: Sendable {
+    /// What opens a sink at the start of a run.
+    public typealias Open = @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
+
     /// The key in a sink, for instance `file`.
     public var name: String
+    /// Its options.
+    public var section: SectionSpecification
     /// True when a row that was written stays, so that rows must not be revised later. Such a sink
     /// has the option `upsert: true` for rows whose readers keep the last revision.
     public var isAppendOnly: Bool
     /// Where the options ask for the outbox; nil when they do not. `.outbox` must be opened then,
     /// and only then.
     public var outbox: @Sendable (Setting) -> Location?
-    /// Reads the options, reporting every wrong one; returns what opens the sink.
-    public var configure:
-        @Sendable (Setting, inout [Diagnostic]) -> (
-            @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
-        )?
+    private let configure: @Sendable (inout SettingReader) -> Open?
 
     /// Creates a kind.
+    ///
+    /// - Parameter configure: reads every option at load time, reporting wrong ones, and returns
+    ///   what opens the sink; nil when something is missing.
     public init(
-        name: String, isAppendOnly: Bool = true,
+        name: String, section: SectionSpecification, isAppendOnly: Bool = true,
         outbox: @escaping @Sendable (Setting) -> Location? = { _ in nil },
-        configure:
-            @escaping @Sendable (Setting, inout [Diagnostic]) -> (
-                @Sendable (RunContext) throws(ConnectorError) -> OpenedSink
-            )?
+        configure: @escaping @Sendable (inout SettingReader) -> Open?
     ) {
         self.name = name
+        self.section = section
         self.isAppendOnly = isAppendOnly
         self.outbox = outbox
         self.configure = configure
+    }
+
+    /// Reads the options of one sink, adding everything wrong; nil when there is something.
+    public func open(_ options: Setting, _ findings: inout [Diagnostic]) -> Open? {
+        var reader = SettingReader(options, section)
+        let open = configure(&reader)
+        let found = reader.finish()
+        findings += found
+        return found.isEmpty ? open : nil
     }
 }
 

@@ -1,16 +1,25 @@
-/// Takes a mapping apart, key by key, and remembers everything that is wrong with it.
+/// Takes a mapping apart by the specification of its section, and remembers everything that is
+/// wrong with it.
+///
+/// Only declared keys can be read, each in the form it is declared in; whoever has read a mapping
+/// and calls `finish` must have asked for all of them.
 public struct SettingReader {
     private let what: String
+    private let section: SectionSpecification
     private let entries: [Setting.Entry]
     private let location: Location
     private let isMapping: Bool
-    private var known: [String] = []
-    private var missing: [String] = []
     private var findings: [Diagnostic] = []
+    private var needed: [String] = []
+    /// Which of the declared keys were asked for.
+    private var asked: [Bool]
 
-    /// Reads `setting`, which should be a mapping; `what` names it in messages.
-    public init(_ setting: Setting, what: String) {
-        self.what = what
+    /// Reads `setting`, which should be a mapping; `what` names it in findings, if it is not the
+    /// name of the section.
+    public init(_ setting: Setting, _ section: SectionSpecification, what: String? = nil) {
+        self.section = section
+        asked = Array(repeating: false, count: section.keys.count)
+        self.what = what ?? section.name
         location = setting.location
         switch setting.content {
         case .mapping(let entries):
@@ -22,14 +31,15 @@ public struct SettingReader {
         default:
             entries = []
             isMapping = false
-            findings.append(Diagnostic(at: setting.location, "\(what) must be a mapping of keys"))
+            findings.append(
+                Diagnostic(at: setting.location, "\(self.what) must be a mapping of keys"))
         }
     }
 
     /// All keys in the order of the file.
     public var keys: [String] { entries.map(\.key) }
 
-    /// True when the key is there; does not make it known.
+    /// True when the key is there; asking does not count as reading it.
     public func isPresent(_ key: String) -> Bool { entries.contains { $0.key == key } }
 
     /// Where the key's value stands, or the mapping itself when it is missing.
@@ -55,115 +65,33 @@ public struct SettingReader {
     /// Adds what was found in a part of the mapping.
     public mutating func add(_ finding: Diagnostic) { findings.append(finding) }
 
-    /// Reports the key when it is missing from a mapping.
-    public mutating func require(_ key: String) {
-        if !known.contains(key) { known.append(key) }
-        if isMapping, !isPresent(key) { missing.append(key) }
-    }
+    /// Reports the key when it is missing, though it is not declared as required.
+    public mutating func require(_ key: String) { needed.append(key) }
 
     /// The value of a key as it is.
     public mutating func setting(_ key: String) -> Setting? {
-        if !known.contains(key) { known.append(key) }
+        _ = declared(key)
         return entries.first { $0.key == key }?.value
     }
 
-    /// A text, or a plain scalar taken as one.
-    public mutating func string(_ key: String) -> String? {
-        guard let value = setting(key) else { return nil }
-        guard case .scalar(let text, _) = value.content, !text.isEmpty else {
-            report(key, "\"\(key)\" must be a text that is not empty")
-            return nil
+    /// The specification of a key, which counts as read from here on.
+    mutating func declared(_ key: String) -> KeySpecification {
+        guard let index = section.index(of: key) else {
+            preconditionFailure("\(section.name) does not declare the key \"\(key)\"")
         }
-        return text
+        asked[index] = true
+        return section.keys[index]
     }
 
-    /// A text or a list of texts.
-    public mutating func strings(_ key: String) -> [String]? {
-        guard let value = setting(key) else { return nil }
-        if case .sequence(let items) = value.content {
-            var texts: [String] = []
-            for item in items {
-                if case .scalar(let text, _) = item.content, !text.isEmpty {
-                    texts.append(text)
-                } else {
-                    findings.append(Diagnostic(at: item.location, "must be a text"))
-                }
-            }
-            if items.isEmpty { report(key, "\"\(key)\" must not be an empty list") }
-            return texts
-        }
-        return string(key).map { [$0] }
-    }
-
-    /// `true` or `false`.
-    public mutating func bool(_ key: String) -> Bool? {
-        guard let value = setting(key) else { return nil }
-        if case .scalar(let text, quoted: false) = value.content {
-            if text == "true" { return true }
-            if text == "false" { return false }
-        }
-        report(key, "\"\(key)\" must be true or false")
-        return nil
-    }
-
-    /// A whole number within bounds.
-    public mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
-        guard let value = setting(key) else { return nil }
-        if case .scalar(let text, quoted: false) = value.content, let number = Int(text),
-            range.contains(number)
-        {
-            return number
-        }
-        let upper = range.upperBound == Int.max ? "" : " to \(range.upperBound)"
-        report(key, "\"\(key)\" must be a whole number from \(range.lowerBound)\(upper)")
-        return nil
-    }
-
-    /// A duration above zero, or of zero where that means something, in nanoseconds.
-    public mutating func nanoseconds(_ key: String, allowsZero: Bool = false) -> Int64? {
-        let wanted = allowsZero ? "a duration" : "a duration above zero"
-        return quantity(key, "\(wanted), such as 500ms, 2s or 10m", allowsZero, parseDuration)
-    }
-
-    /// A duration in whole milliseconds, as event time has it.
-    public mutating func milliseconds(_ key: String, allowsZero: Bool = false) -> Int64? {
-        guard let nanoseconds = nanoseconds(key, allowsZero: allowsZero) else { return nil }
-        if nanoseconds % 1_000_000 == 0 { return nanoseconds / 1_000_000 }
-        report(key, "\"\(key)\" must be whole milliseconds, such as 500ms, 2s or 10m")
-        return nil
-    }
-
-    /// A size above zero, in bytes.
-    public mutating func bytes(_ key: String) -> Int? {
-        quantity(key, "a size above zero, such as 64KiB or 16MiB", false, parseByteSize).map(
-            Int.init)
-    }
-
-    private mutating func quantity(
-        _ key: String, _ wanted: String, _ allowsZero: Bool, _ parse: (String) -> Int64?
-    ) -> Int64? {
-        guard let value = setting(key) else { return nil }
-        var hint = ""
-        if case .scalar(let text, _) = value.content {
-            if let amount = parse(text), amount > 0 || allowsZero { return amount }
-            if Int64(text) != nil { hint = "; \(text) needs a unit" }
-        }
-        report(key, "\"\(key)\" must be \(wanted)\(hint)")
-        return nil
-    }
-
-    /// One of several words.
-    public mutating func choice(_ key: String, of words: [String]) -> String? {
-        guard let text = string(key) else { return nil }
-        if words.contains(text) { return text }
-        let list = words.joined(separator: ", ")
-        report(key, "\"\(key)\" must be one of \(list)\(suggestion(for: text, among: words))")
-        return nil
-    }
-
-    /// Reports the keys that nobody asked for; returns everything found.
+    /// Adds what the rules of the section say, unknown keys and missing ones; returns everything
+    /// found.
     public func finish() -> [Diagnostic] {
-        var all = findings
+        assert(
+            asked.allSatisfy { $0 },
+            "nobody reads the key \(section.keys[asked.firstIndex(of: false) ?? 0].name) of \(what)"
+        )
+        var all = findings + brokenRules()
+        let known = section.keys.map(\.name)
         var meant: [String] = []
         for entry in entries where !known.contains(entry.key) {
             let hint = suggestion(for: entry.key, among: known)
@@ -171,10 +99,47 @@ public struct SettingReader {
             all.append(
                 Diagnostic(at: entry.location, "unknown key \"\(entry.key)\" in \(what)\(hint)"))
         }
+        guard isMapping else { return all }
         // A misspelt key is one mistake, so the one it stands for is not missing as well.
-        for key in missing where !meant.contains(key) {
+        let required = section.keys.filter(\.isRequired).map(\.name) + needed
+        for key in required where !isPresent(key) && !meant.contains(key) {
             all.append(Diagnostic(at: location, "\(what) needs the key \"\(key)\""))
         }
         return all
     }
+
+    /// What the rules find that have words of their own; others are reported by who reads.
+    private func brokenRules() -> [Diagnostic] {
+        var found: [Diagnostic] = []
+        func report(_ key: String, _ message: String) {
+            found.append(Diagnostic(at: keyLocation(of: key), message))
+        }
+        for rule in section.rules {
+            switch rule {
+            case .atMostOne(let keys, let owner):
+                let present = keys.filter(isPresent)
+                if present.count > 1 {
+                    report(present[1], "\(owner) has one of \(keys.joined(separator: ", "))")
+                }
+            case .needs(let key, let other):
+                if isPresent(key), !isPresent(other) {
+                    report(key, "\"\(key)\" goes with \(other)")
+                }
+            case .needsTrue(let key, let flag, let why):
+                guard isPresent(key) else { continue }
+                if case .scalar("true", quoted: false)? = value(of: flag)?.content { continue }
+                report(key, "\"\(key)\" needs \"\(flag): true\": \(why)")
+            case .excludes(let key, let others):
+                guard isPresent(key) else { continue }
+                for other in others where isPresent(other) {
+                    report(other, "\"\(other)\" does not go with \(key)")
+                }
+            case .exactlyOne, .atLeastOne, .none, .either: continue
+            }
+        }
+        return found
+    }
+
+    /// The value of a key, which does not count as read by this.
+    private func value(of key: String) -> Setting? { entries.first { $0.key == key }?.value }
 }

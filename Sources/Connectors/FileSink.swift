@@ -186,18 +186,41 @@ final class FileSink: Sink {
 
 extension SinkKind {
     /// `file`: JSON lines into a file.
-    public static let file = SinkKind(name: "file") { setting, diagnostics in
-        var reader = SettingReader(setting, what: "sink.file")
-        reader.require("path")
+    public static let file = SinkKind(name: "file", section: .fileSink) { reader in
         let path = reader.string("path")
         let append = reader.bool("append") ?? false
         // Says that readers know revised rows; what is written stays the same.
         _ = reader.bool("upsert")
-        let found = reader.finish()
-        diagnostics += found
-        guard found.isEmpty, let path else { return nil }
+        guard let path else { return nil }
         return { (context: RunContext) throws(ConnectorError) -> OpenedSink in
             .rows(try FileSink(path: path, append: append, context: context))
         }
     }
+}
+
+extension SectionSpecification {
+    fileprivate static let fileSink = SectionSpecification(
+        "sink.file",
+        """
+        Rows into a file, each one JSON text and a line break. Folders of its path are made. With \
+        `--once` the file takes its name at the end of the run, so nobody reads half a result.
+        """,
+        keys: [
+            .required(
+                "path", .text("a file"),
+                "The file, relative to the pipeline folder; no other sink may write to it.",
+                example: "out/orders.jsonl"),
+            .optional(
+                "append", .flag, usual: .flag(false),
+                "Rows go behind what the file holds already; without it a new store begins the file anew.",
+                example: "true"),
+            .upsert,
+        ])
+}
+
+extension KeySpecification {
+    static let upsert = KeySpecification.optional(
+        "upsert", .flag, usual: .flag(false),
+        "Says that readers keep the last revision of a row, so that windows may revise theirs.",
+        example: "true")
 }

@@ -183,14 +183,12 @@ private func matches(of pattern: String) -> [String] {
 
 extension SourceKind {
     /// `file`: JSON lines or CSV from files or stdin.
-    public static let file = SourceKind(name: "file") { setting, diagnostics in
-        var reader = SettingReader(setting, what: "source.file")
-        reader.require("path")
+    public static let file = SourceKind(name: "file", section: .fileSource) { reader in
         var options = FileSource.Options(paths: reader.strings("path") ?? [])
-        options.format = reader.choice("format", of: ["jsonl", "csv"])
-        options.follow = reader.bool("follow") ?? false
-        options.infersTypes = reader.bool("infer_types") ?? false
-        options.fromEnd = reader.choice("from", of: ["start", "end"]) == "end"
+        options.format = reader.choice("format")
+        options.follow = reader.bool("follow") ?? options.follow
+        options.infersTypes = reader.bool("infer_types") ?? options.infersTypes
+        options.fromEnd = reader.choice("from") == "end"
         if let delimiter = reader.string("delimiter") {
             let bytes = Array(delimiter.utf8)
             if bytes.count == 1, bytes[0] != 0x22, bytes[0] != 0x0A {
@@ -199,12 +197,42 @@ extension SourceKind {
                 reader.report("delimiter", "\"delimiter\" must be one character")
             }
         }
-        let found = reader.finish()
-        diagnostics += found
-        guard found.isEmpty else { return nil }
         let configured = options
         return { (context: RunContext) throws(ConnectorError) -> any Source in
             try FileSource(configured, context: context)
         }
     }
+}
+
+extension SectionSpecification {
+    private static let usual = FileSource.Options(paths: [])
+
+    fileprivate static let fileSource = SectionSpecification(
+        "source.file", "Records from files, JSON lines or CSV, plain or packed by gzip or zstd.",
+        keys: [
+            .required(
+                "path", .texts("a file or a pattern such as in/*.jsonl"),
+                "What is read, in the order of names, relative to the pipeline folder; - is stdin.",
+                example: "\"input/*.jsonl\""),
+            .optional(
+                "format", .choice(["jsonl", "csv"]),
+                usual: .described("csv for names that end in .csv, else jsonl"),
+                "How records are written; a row of CSV becomes an object named by the header.",
+                example: "csv"),
+            .optional(
+                "follow", .flag, usual: .flag(usual.follow),
+                "Waits for more at the end of the files, through rotation and for new ones.",
+                example: "true"),
+            .optional(
+                "infer_types", .flag, usual: .flag(usual.infersTypes),
+                "Takes cells of CSV without quotes that are numbers, true or false for those.",
+                example: "true"),
+            .optional(
+                "delimiter", .character,
+                usual: .word(String(decoding: [usual.delimiter], as: UTF8.self)),
+                "What stands between the cells of CSV.", example: "\";\""),
+            .optional(
+                "from", .choice(["start", "end"]), usual: .word(usual.fromEnd ? "end" : "start"),
+                "Where a followed file begins when no position of it is known.", example: "end"),
+        ])
 }

@@ -16,7 +16,7 @@ final class GenerateSource: Source {
         var count: UInt64?
         /// Calls per second; nil: as fast as they are taken.
         var rate: Double?
-        var seed: UInt64
+        var seed: UInt64 = 0
     }
 
     private let options: Options
@@ -124,21 +124,39 @@ final class GenerateSource: Source {
 
 extension SourceKind {
     /// `generate`: records made by a Lua script.
-    public static let generate = SourceKind(name: "generate") { setting, diagnostics in
-        var reader = SettingReader(setting, what: "source.generate")
-        reader.require("script")
-        let script = reader.string("script")
-        let count = reader.integer("count", in: 1...Int.max)
-        let seed = reader.integer("seed", in: 0...Int.max)
-        let rate = reader.integer("rate", in: 1...1_000_000_000)
-        let found = reader.finish()
-        diagnostics += found
-        guard found.isEmpty, let script else { return nil }
-        let options = GenerateSource.Options(
-            script: script, count: count.map(UInt64.init), rate: rate.map(Double.init),
-            seed: UInt64(seed ?? 0))
+    public static let generate = SourceKind(name: "generate", section: .generateSource) { reader in
+        var options = GenerateSource.Options(script: reader.string("script") ?? "")
+        options.count = reader.integer("count").map(UInt64.init)
+        options.rate = reader.integer("rate").map(Double.init)
+        options.seed = reader.integer("seed").map(UInt64.init) ?? options.seed
+        let configured = options
         return { (context: RunContext) throws(ConnectorError) -> any Source in
-            try GenerateSource(options, context: context)
+            try GenerateSource(configured, context: context)
         }
     }
+}
+
+extension SectionSpecification {
+    fileprivate static let generateSource = SectionSpecification(
+        "source.generate",
+        """
+        Records made by a Lua script. It defines `generate(i)`, called with 0, 1, 2 and so on, \
+        which returns a record, a list of records, nil, or a text that is taken as a raw line.
+        """,
+        keys: [
+            .required(
+                "script", .text("a Lua file"), "The script, relative to the pipeline folder.",
+                example: "rules/generate.lua"),
+            .optional(
+                "count", .integer(1...Int.max), usual: .described("without end"),
+                "How many calls are made.", example: "10000"),
+            .optional(
+                "rate", .integer(1...1_000_000_000), usual: .described("as fast as they are taken"),
+                "How many calls are made in a second.", example: "500"),
+            .optional(
+                "seed", .integer(0...Int.max),
+                usual: .integer(Int(GenerateSource.Options(script: "").seed)),
+                "Where random numbers begin; the same seed gives the same records.",
+                example: "42"),
+        ])
 }

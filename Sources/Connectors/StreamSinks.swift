@@ -94,19 +94,13 @@ final class NullSink: Sink {
 extension SinkKind {
     /// `stdout`: JSON lines to standard output, at once or, with `outbox: true`, once their commit
     /// is kept.
-    public static let stdout = SinkKind(name: "stdout", outbox: outboxLocation) {
-        setting, diagnostics in
-        var reader = SettingReader(setting, what: "sink.stdout")
+    public static let stdout = SinkKind(
+        name: "stdout", section: .stdoutSink, outbox: outboxLocation
+    ) { reader in
         // Says that readers know revised rows; what is written stays the same.
         _ = reader.bool("upsert")
         let hasOutbox = reader.bool("outbox") ?? false
         let keyField = reader.string("key_field")
-        if reader.isPresent("key_field"), !hasOutbox {
-            reader.reportKey(
-                "key_field",
-                "\"key_field\" needs \"outbox: true\": rows that go out at once have no stable key")
-        }
-        diagnostics += reader.finish()
         return { (_: RunContext) throws(ConnectorError) -> OpenedSink in
             hasOutbox ? .outbox(StdoutOutbox(keyField: keyField)) : .rows(StdoutSink())
         }
@@ -122,8 +116,29 @@ extension SinkKind {
     }
 
     /// `null`: counts the rows and forgets them.
-    public static let null = SinkKind(name: "null", isAppendOnly: false) { setting, diagnostics in
-        diagnostics += SettingReader(setting, what: "sink.null").finish()
-        return { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(NullSink()) }
+    public static let null = SinkKind(name: "null", section: .nullSink, isAppendOnly: false) { _ in
+        { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(NullSink()) }
     }
+}
+
+extension SectionSpecification {
+    fileprivate static let stdoutSink = SectionSpecification(
+        "sink.stdout", "Rows to standard output, each one JSON text and a line break.",
+        keys: [
+            .optional(
+                "outbox", .flag, usual: .flag(false),
+                "Rows go out once their commit is kept, and come again after a kill.",
+                example: "true"),
+            .optional(
+                "key_field", .text("a field"), usual: .described("rows go out as they are"),
+                "Each row begins with a field of this name that holds its key, the same each time.",
+                example: "_key"),
+            .upsert,
+        ],
+        rules: [
+            .needsTrue("key_field", "outbox", why: "rows that go out at once have no stable key")
+        ])
+
+    fileprivate static let nullSink = SectionSpecification(
+        "sink.null", "Rows to nowhere; they are only counted.", keys: [])
 }

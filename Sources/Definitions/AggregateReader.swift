@@ -4,9 +4,7 @@ internal import Windowing
 /// `aggregate:` of a stage.
 extension DefinitionReader {
     mutating func readAggregate(_ setting: Setting) -> StageWork {
-        var reader = SettingReader(setting, what: "aggregate")
-        reader.require("window")
-        reader.require("compute")
+        var reader = SettingReader(setting, .aggregate)
         let keys = readKeys(&reader)
         var columns = ColumnTable()
         var stage = AggregateStage(
@@ -130,8 +128,7 @@ extension DefinitionReader {
         case .scalar(let text, _):
             return readCompute(entry.key, text, at: value, &stage, &columns)
         case .mapping:
-            var reader = SettingReader(value, what: "compute.\(entry.key)")
-            reader.require("aggregate")
+            var reader = SettingReader(value, .compute, what: "compute.\(entry.key)")
             var compute: ComputeDefinition?
             if let text = reader.string("aggregate"), let place = reader.setting("aggregate") {
                 compute = readCompute(entry.key, text, at: place, &stage, &columns)

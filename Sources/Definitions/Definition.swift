@@ -49,6 +49,13 @@ public struct Definition: Sendable {
     /// How often a running pipeline brings the catalogue up to date, in nanoseconds; nil for never.
     public var catalogueNanoseconds: Int64? = 5_000_000_000
 
+    /// The keys of a pipeline that records flow through.
+    static let flowSections = ["source", "sources", "stages", "sinks"]
+    /// The keys of which a folder may have nothing else.
+    static let queueSections = ["queues", "store"]
+    /// What `from` says for the source and for dead letters.
+    static let reservedNames = ["source", "dead_letters"]
+
     /// Nothing but a folder.
     public init(folder: String) { self.folder = folder }
 
@@ -83,11 +90,8 @@ public struct Commit: Sendable {
     /// At the latest after this many nanoseconds.
     public var everyNanoseconds: Int64 = 200_000_000
 
-    /// Bounds in records and in nanoseconds.
-    package init(records: Int = 5000, everyNanoseconds: Int64 = 200_000_000) {
-        self.records = records
-        self.everyNanoseconds = everyNanoseconds
-    }
+    /// The usual bounds.
+    package init() {}
 }
 
 /// Where records come from.
@@ -114,6 +118,9 @@ public struct SourceDefinition: Sendable {
 
 /// A table for `lookup`.
 public struct LookupDefinition: Sendable {
+    /// How often the file is looked at when nothing is said.
+    static let usualRefreshNanoseconds: Int64 = 60_000_000_000
+
     /// The name that rules use.
     public var name: String
     /// The file, relative to the folder.
@@ -174,6 +181,9 @@ public struct FileReference: Sendable {
 
 /// One stage.
 public struct StageDefinition: Sendable {
+    /// CPU nanoseconds that one call may take when nothing is said.
+    public static let usualBudgetNanoseconds: Int64 = 100_000_000
+
     /// Its name.
     public var name: String
     /// What it does.
@@ -183,7 +193,7 @@ public struct StageDefinition: Sendable {
     /// Where `from` stands, for findings about it.
     public var fromLocation: Location
     /// CPU nanoseconds that one call may take.
-    public var budgetNanoseconds: Int64 = 100_000_000
+    public var budgetNanoseconds: Int64
     /// The lookup tables it says it uses.
     public var lookups: [String] = []
     /// Its place in the file.
@@ -192,7 +202,8 @@ public struct StageDefinition: Sendable {
     /// Creates a stage.
     public init(
         name: String, work: StageWork, from: Origin, fromLocation: Location,
-        budgetNanoseconds: Int64 = 100_000_000, lookups: [String] = [], location: Location
+        budgetNanoseconds: Int64 = usualBudgetNanoseconds, lookups: [String] = [],
+        location: Location
     ) {
         self.name = name
         self.work = work

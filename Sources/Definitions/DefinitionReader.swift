@@ -94,6 +94,9 @@ package func isName(_ text: String, others: Set<UInt8> = [0x2D]) -> Bool {
 /// Turns settings into a definition, section by section.
 struct DefinitionReader {
     let catalogue: Catalogue
+    let pipelineSection: SectionSpecification
+    let sourceSection: SectionSpecification
+    let sinkSection: SectionSpecification
     let environment: [String: String]
     var definition: Definition
     var findings: [Diagnostic] = []
@@ -118,14 +121,17 @@ struct DefinitionReader {
     init(folder: String, environment: [String: String], catalogue: Catalogue) {
         self.environment = environment
         self.catalogue = catalogue
+        pipelineSection = .pipeline(catalogue)
+        sourceSection = .source(catalogue)
+        sinkSection = .sink(catalogue)
         definition = Definition(folder: folder)
     }
 
     mutating func read(_ root: Setting) {
-        var reader = SettingReader(root, what: "pipeline.yaml")
-        definition.name = reader.string("name") ?? "pipeline"
+        var reader = SettingReader(root, pipelineSection)
+        definition.name = reader.string("name") ?? definition.name
         definition.key = reader.string("key")
-        definition.partitions = reader.integer("partitions", in: 1...32768) ?? 16
+        definition.partitions = reader.integer("partitions") ?? definition.partitions
         if reader.isPresent("partitions") {
             definition.partitionsLocation = reader.location(of: "partitions")
         }
@@ -133,8 +139,8 @@ struct DefinitionReader {
         readQueues(&reader)
         // A folder may hold nothing but queues; only a run needs more.
         isQueuesOnly =
-            ["queues", "store"].contains(where: reader.isPresent)
-            && !["source", "sources", "stages", "sinks"].contains(where: reader.isPresent)
+            Definition.queueSections.contains(where: reader.isPresent)
+            && !Definition.flowSections.contains(where: reader.isPresent)
         if !isQueuesOnly { readSource(&reader) }
         readLookups(reader.setting("lookups"))
         readStages(reader.setting("stages"))
@@ -145,7 +151,7 @@ struct DefinitionReader {
         readLimits(reader.setting("limits"))
         readCommit(reader.setting("commit"))
         readEngineSettings(&reader)
-        for key in ["source", "sources", "stages", "sinks"] { _ = reader.setting(key) }
+        for key in Definition.flowSections { _ = reader.setting(key) }
         findings += reader.finish()
     }
 
@@ -174,10 +180,7 @@ struct DefinitionReader {
     }
 
     private mutating func readSource(_ setting: Setting, name: String) {
-        let names = catalogue.sources.map(\.name) + ["queue"]
-        guard let entry = connector(setting, what: "source", kinds: names, others: []) else {
-            return
-        }
+        guard let entry = connector(setting, sourceSection) else { return }
         if entry.key == "queue", let queue = queueName(entry, isSink: false) {
             var source = SourceDefinition(
                 name: name, location: entry.location,
@@ -189,7 +192,7 @@ struct DefinitionReader {
         }
         guard let kind = catalogue.sources.first(where: { $0.name == entry.key })
         else { return }
-        if let open = kind.configure(entry.value, &findings) {
+        if let open = kind.open(entry.value, &findings) {
             definition.sources.append(
                 SourceDefinition(name: name, location: entry.location, open: open))
         }
@@ -197,8 +200,11 @@ struct DefinitionReader {
 
     /// The one key of a mapping that names a connector.
     mutating func connector(
-        _ setting: Setting, what: String, kinds: [String], others: [String]
+        _ setting: Setting, _ section: SectionSpecification
     ) -> Setting.Entry? {
+        let what = section.name
+        let kinds = section.alternatives
+        let others = section.keys.map(\.name).filter { !kinds.contains($0) }
         guard case .mapping(let entries) = setting.content else {
             findings.append(
                 Diagnostic(at: setting.location, "\(what) must be a mapping, such as {file: …}"))
@@ -238,19 +244,18 @@ struct DefinitionReader {
         declaredLookups = entries.map(\.key)
         for entry in entries {
             checkName(entry.key, at: entry.location)
-            var reader = SettingReader(entry.value, what: "lookups.\(entry.key)")
-            reader.require("file")
-            reader.require("key")
+            var reader = SettingReader(entry.value, .lookup, what: "lookups.\(entry.key)")
             let path = reader.string("file")
             let key = reader.string("key")
-            let refresh = reader.nanoseconds("refresh") ?? 60_000_000_000
+            let refresh = reader.nanoseconds("refresh")
             if let path {
                 checkFile(path, at: reader.location(of: "file"), largest: largestLookup)
             }
             if let path, let key {
                 definition.lookups.append(
                     LookupDefinition(
-                        name: entry.key, path: path, key: key, refreshNanoseconds: refresh,
+                        name: entry.key, path: path, key: key,
+                        refreshNanoseconds: refresh ?? LookupDefinition.usualRefreshNanoseconds,
                         location: reader.location(of: "file")))
             }
             findings += reader.finish()
@@ -259,16 +264,13 @@ struct DefinitionReader {
 
     private mutating func readLimits(_ setting: Setting?) {
         guard let setting else { return }
-        var reader = SettingReader(setting, what: "limits")
+        var reader = SettingReader(setting, .limits)
         let defaults = definition.limits
         definition.limits.scriptMemory = reader.bytes("script_memory") ?? defaults.scriptMemory
         definition.limits.record = reader.bytes("record") ?? defaults.record
-        definition.limits.depth = reader.integer("depth", in: 1...Limits.deepest) ?? defaults.depth
+        definition.limits.depth = reader.integer("depth") ?? defaults.depth
         readEmitted(&reader)
         definition.limits.stateMemory = reader.bytes("state_memory") ?? defaults.stateMemory
-        if definition.limits.record > 1 << 30 {
-            reader.report("record", "\"record\" can be 1GiB at most")
-        }
         findings += reader.finish()
     }
 
@@ -287,9 +289,11 @@ struct DefinitionReader {
 
     private mutating func readCommit(_ setting: Setting?) {
         guard let setting else { return }
-        var reader = SettingReader(setting, what: "commit")
-        definition.commit.records = reader.integer("records", in: 1...10_000_000) ?? 5000
-        definition.commit.everyNanoseconds = reader.nanoseconds("every") ?? 200_000_000
+        var reader = SettingReader(setting, .commit)
+        let defaults = definition.commit
+        definition.commit.records = reader.integer("records") ?? defaults.records
+        definition.commit.everyNanoseconds =
+            reader.nanoseconds("every") ?? defaults.everyNanoseconds
         findings += reader.finish()
     }
 
@@ -299,7 +303,7 @@ struct DefinitionReader {
             let rule = "a name has letters, digits, _ and -, and begins with a letter or _"
             findings.append(Diagnostic(at: location, "\"\(name)\": \(rule)"))
         }
-        if ["source", "dead_letters"].contains(name) {
+        if Definition.reservedNames.contains(name) {
             findings.append(Diagnostic(at: location, "\"\(name)\" is the engine's own name"))
         }
     }

@@ -12,7 +12,7 @@ extension DefinitionReader {
                 stage.revisionLocation = setting.location
             }
         }
-        let lateness = reader.milliseconds("allowed_lateness", allowsZero: true) ?? 0
+        let lateness = reader.milliseconds("allowed_lateness") ?? 0
         stage.definition.allowedLateness = lateness
         if lateness > 0, stage.revisionLocation == nil {
             stage.revisionLocation = reader.location(of: "allowed_lateness")
@@ -41,8 +41,7 @@ extension DefinitionReader {
         _ setting: Setting, _ reader: inout SettingReader
     ) -> Emission? {
         if case .mapping = setting.content {
-            var inner = SettingReader(setting, what: "emit")
-            inner.require("every")
+            var inner = SettingReader(setting, .emit)
             let every = inner.milliseconds("every")
             findings += inner.finish()
             return every.map { .every($0) }

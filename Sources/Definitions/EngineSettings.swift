@@ -20,6 +20,19 @@ public enum PipelineDurability: Sendable, Hashable {
     case osCache
     /// Never written: every run begins anew.
     case memory
+
+    /// The words for levels that need no number.
+    static let words = ["disk", "os-cache", "memory"]
+
+    /// The level of a word.
+    init?(word: String) {
+        switch word {
+        case "disk": self = .disk
+        case "os-cache": self = .osCache
+        case "memory": self = .memory
+        default: return nil
+        }
+    }
 }
 
 /// How rules are replaced while the stream runs.
@@ -42,14 +55,13 @@ public struct ReloadDefinition: Sendable, Hashable {
 /// Settings of the engine that are checked in full, and kept for the parts that come to use them.
 extension DefinitionReader {
     mutating func readEngineSettings(_ root: inout SettingReader) {
-        if let word = root.choice("delivery", of: Delivery.allCases.map(\.rawValue)) {
+        if let word = root.choice("delivery") {
             definition.delivery = Delivery(rawValue: word) ?? .exactlyOnce
         }
         if let setting = root.setting("durability") { readDurability(setting) }
         checkOutboxes()
         if let setting = root.setting("checkpoint") {
-            var reader = SettingReader(setting, what: "checkpoint")
-            reader.require("every")
+            var reader = SettingReader(setting, .checkpoint)
             definition.checkpointNanoseconds =
                 reader.nanoseconds("every") ?? definition.checkpointNanoseconds
             findings += reader.finish()
@@ -58,22 +70,19 @@ extension DefinitionReader {
         if let setting = root.setting("reload") { readReload(setting) }
     }
 
-    /// `disk`, `os-cache`, `memory` or `{disk-within: 100ms}`, also written `disk-within: 100ms`.
+    /// `disk`, `os-cache`, `memory` or `{disk-within: 100ms}`.
     private mutating func readDurability(_ setting: Setting) {
         if case .mapping = setting.content {
-            var reader = SettingReader(setting, what: "durability")
-            reader.require("disk-within")
-            if let nanoseconds = reader.nanoseconds("disk-within") {
-                let milliseconds = max(1, Int(nanoseconds / 1_000_000))
-                definition.durability = .within(milliseconds: milliseconds)
+            var reader = SettingReader(setting, .durability)
+            if let milliseconds = reader.milliseconds("disk-within") {
+                definition.durability = .within(milliseconds: Int(milliseconds))
             }
             findings += reader.finish()
             return
         }
-        let levels: [String: PipelineDurability] = [
-            "disk": .disk, "os-cache": .osCache, "memory": .memory,
-        ]
-        guard case .scalar(let text, _) = setting.content, let level = levels[text] else {
+        guard case .scalar(let text, _) = setting.content,
+            let level = PipelineDurability(word: text)
+        else {
             findings.append(
                 Diagnostic(
                     at: setting.location,
@@ -96,32 +105,19 @@ extension DefinitionReader {
     }
 
     private mutating func readReload(_ setting: Setting) {
-        var reader = SettingReader(setting, what: "reload")
+        var reader = SettingReader(setting, .reload)
         var reload = ReloadDefinition()
         reload.watch = reader.bool("watch") ?? reload.watch
-        reload.shadow = reader.integer("shadow", in: 0...1_000_000) ?? reload.shadow
-        reload.maxDifference = share("max_difference", of: &reader) ?? reload.maxDifference
+        reload.shadow = reader.integer("shadow") ?? reload.shadow
+        reload.maxDifference = reader.share("max_difference") ?? reload.maxDifference
         if let probation = reader.setting("probation") {
-            var inner = SettingReader(probation, what: "reload.probation")
+            var inner = SettingReader(probation, .probation)
             reload.probationRecords =
-                inner.integer("records", in: 1...10_000_000) ?? reload.probationRecords
-            reload.probationErrorRate =
-                share("error_rate", of: &inner) ?? reload.probationErrorRate
+                inner.integer("records") ?? reload.probationRecords
+            reload.probationErrorRate = inner.share("error_rate") ?? reload.probationErrorRate
             findings += inner.finish()
         }
         definition.reload = reload
         findings += reader.finish()
-    }
-
-    /// A percentage as a share of 1.
-    private func share(_ key: String, of reader: inout SettingReader) -> Double? {
-        guard let value = reader.setting(key) else { return nil }
-        if case .scalar(let text, _) = value.content, text.hasSuffix("%"),
-            let number = Double(text.dropLast()), (0...100).contains(number)
-        {
-            return number / 100
-        }
-        reader.report(key, "\"\(key)\" must be a percentage from 0% to 100%, such as 5%")
-        return nil
     }
 }

@@ -2,7 +2,7 @@ internal import Connecting
 
 /// The sections `stages` and `sinks`.
 extension DefinitionReader {
-    private static let kinds = ["validate", "transform", "enrich", "route", "aggregate"]
+    private static let kinds = SectionSpecification.stage.alternatives
 
     mutating func readStages(_ setting: Setting?) {
         guard let setting else { return }
@@ -34,13 +34,11 @@ extension DefinitionReader {
                 Diagnostic(at: setting.location, "a stage must be a mapping, such as \(example)"))
             return
         }
-        var reader = SettingReader(setting, what: "stage")
-        reader.require("name")
+        var reader = SettingReader(setting, .stage)
         let name = reader.string("name")
         if let name { checkStageName(name, at: reader.location(of: "name")) }
         let from = origin(of: &reader, default: definition.stages.count - 1)
-        let budget = reader.nanoseconds("budget") ?? 100_000_000
-        if budget > 60_000_000_000 { reader.report("budget", "\"budget\" can be 60s at most") }
+        let budget = reader.nanoseconds("budget") ?? StageDefinition.usualBudgetNanoseconds
         let lookups = readLookupNames(&reader)
         let work = readWork(&reader)
         findings += reader.finish()
@@ -84,8 +82,8 @@ extension DefinitionReader {
         }
         if present.isEmpty {
             // An unknown key is reported by itself, and most probably was meant to be the work.
-            let usual = ["name", "from", "budget", "lookups"]
-            if !reader.keys.contains(where: { !usual.contains($0) }) {
+            let known = SectionSpecification.stage.keys.map(\.name)
+            if reader.keys.allSatisfy(known.contains) {
                 findings.append(
                     Diagnostic(
                         at: reader.location(of: "name"),
@@ -109,7 +107,7 @@ extension DefinitionReader {
     }
 
     private mutating func readValidate(_ setting: Setting) -> StageWork {
-        var reader = SettingReader(setting, what: "validate")
+        var reader = SettingReader(setting, .validate)
         var schema: FileReference?
         var rule: FileReference?
         if let path = reader.string("schema") {
@@ -153,10 +151,10 @@ extension DefinitionReader {
     }
 
     private func unknownOrigin(_ name: String) -> String {
-        if ["source", "dead_letters"].contains(name) { return "\"\(name)\" has no named outputs" }
+        if Definition.reservedNames.contains(name) { return "\"\(name)\" has no named outputs" }
         let problem = "there is no stage \"\(name)\" before this"
         if stageNames.contains(name) { return problem + "; stages run in the order written" }
-        let names = definition.stages.map(\.name) + ["source", "dead_letters"]
+        let names = definition.stages.map(\.name) + Definition.reservedNames
         return problem + suggestion(for: name, among: names)
     }
 
@@ -174,10 +172,9 @@ extension DefinitionReader {
     }
 
     private mutating func readSink(_ setting: Setting) {
-        let kinds = catalogue.sinks.map(\.name) + ["queue"]
-        let entry = connector(setting, what: "sink", kinds: kinds, others: ["name", "from"])
-        var reader = SettingReader(setting, what: "sink")
-        for kind in kinds { _ = reader.setting(kind) }
+        let entry = connector(setting, sinkSection)
+        var reader = SettingReader(setting, sinkSection)
+        for kind in sinkSection.alternatives { _ = reader.setting(kind) }
         let from = origin(of: &reader, default: lastMainStage())
         let name = reader.string("name") ?? reader.string("from") ?? describe(from)
         let isNamed = reader.isPresent("name")
@@ -201,7 +198,7 @@ extension DefinitionReader {
             return
         }
         checkPath(entry)
-        if let open = kind.configure(entry.value, &findings) {
+        if let open = kind.open(entry.value, &findings) {
             var sink = SinkDefinition(
                 name: name, from: from, fromLocation: reader.location(of: "from"),
                 isAppendOnly: kind.isAppendOnly && !Self.isUpsert(entry.value), open: open)

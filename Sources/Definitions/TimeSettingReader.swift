@@ -9,12 +9,11 @@ extension DefinitionReader {
     ]
 
     mutating func readTime(_ setting: Setting) {
-        var reader = SettingReader(setting, what: "time")
-        reader.require("field")
+        var reader = SettingReader(setting, .time)
         var time = TimeDefinition(field: reader.string("field") ?? "")
         if let text = reader.string("format") { time.format = timeFormat(text, &reader) }
         time.outOfOrdernessMilliseconds =
-            reader.milliseconds("out_of_orderness", allowsZero: true) ?? 0
+            reader.milliseconds("out_of_orderness") ?? time.outOfOrdernessMilliseconds
         time.idleMilliseconds = reader.milliseconds("idle_after")
         time.maxFutureSkewMilliseconds = reader.milliseconds("max_future_skew")
         if let name = reader.string("timezone") {
@@ -40,7 +39,7 @@ extension DefinitionReader {
     private func timeFormat(_ text: String, _ reader: inout SettingReader) -> TimeFormat {
         if let known = Self.timeFormats[text] { return known }
         guard text.contains("%") else {
-            let names = ["rfc3339", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
+            let names = SectionSpecification.timeFormats
             let hint = suggestion(for: text, among: names)
             reader.report(
                 "format",

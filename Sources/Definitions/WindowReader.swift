@@ -3,9 +3,7 @@ internal import Windowing
 
 /// `window:` of an aggregate stage.
 extension DefinitionReader {
-    private static let windowKinds = [
-        "tumbling", "hopping", "session", "count", "rolling", "global",
-    ]
+    private static let windowKinds = SectionSpecification.window.alternatives
 
     mutating func readWindow(_ setting: Setting) -> WindowKind? {
         if case .scalar("global", _) = setting.content { return .global }
@@ -22,9 +20,9 @@ extension DefinitionReader {
             reportKind(setting, entries, present)
             return nil
         }
-        var reader = SettingReader(setting, what: "window")
+        var reader = SettingReader(setting, .window)
         let value = kind.value
-        _ = reader.setting(kind.key)
+        for key in SectionSpecification.window.keys { _ = reader.setting(key.name) }
         let window: WindowKind?
         switch kind.key {
         case "tumbling": window = readTumbling(&reader)
@@ -33,7 +31,7 @@ extension DefinitionReader {
         case "count": window = readCount(value)
         case "rolling": window = readRolling(value)
         default:
-            findings += SettingReader(value, what: "window.global").finish()
+            findings += SettingReader(value, .global).finish()
             window = .global
         }
         findings += reader.finish()
@@ -50,7 +48,8 @@ extension DefinitionReader {
                 Diagnostic(at: present[1].location, "a window has one kind: one of \(list)"))
             return
         }
-        let unknown = entries.first { !["offset", "timezone"].contains($0.key) }
+        let known = SectionSpecification.window.keys.map(\.name)
+        let unknown = entries.first { !known.contains($0.key) }
         guard let unknown else {
             findings.append(
                 Diagnostic(at: setting.location, "the window has no kind: one of \(list)"))
@@ -65,8 +64,7 @@ extension DefinitionReader {
     }
 
     private mutating func readTumbling(_ reader: inout SettingReader) -> WindowKind? {
-        let offset = offset(&reader)
-        _ = reader.setting("timezone")
+        let offset = reader.milliseconds("offset")
         let civil = reader.setting("tumbling").flatMap(Self.civilPeriod)
         if reader.isPresent("timezone") {
             let zone = reader.string("timezone").flatMap {
@@ -120,22 +118,6 @@ extension DefinitionReader {
         return units[String(unit)].map { (count, $0) }
     }
 
-    /// A duration that may have a sign: the windows of an offset of -1h begin an hour earlier.
-    private mutating func offset(_ reader: inout SettingReader) -> Int64? {
-        guard let setting = reader.setting("offset") else { return nil }
-        guard case .scalar(let text, let isQuoted) = setting.content, text.hasPrefix("-") else {
-            return reader.milliseconds("offset", allowsZero: true)
-        }
-        let entry = Setting.Entry(
-            key: "offset", location: reader.keyLocation(of: "offset"),
-            value: Setting(
-                .scalar(String(text.dropFirst()), quoted: isQuoted), at: setting.location))
-        var inner = SettingReader(Setting(.mapping([entry]), at: setting.location), what: "window")
-        let amount = inner.milliseconds("offset", allowsZero: true)
-        findings += inner.finish()
-        return amount.map { -$0 }
-    }
-
     /// A larger offset would mean a smaller one, and more probably something else was meant.
     private func checkOffset(
         _ offset: Int64?, below limit: Int64?, _ what: String, _ reader: inout SettingReader
@@ -145,10 +127,8 @@ extension DefinitionReader {
     }
 
     private mutating func readHopping(_ setting: Setting) -> WindowKind? {
-        var reader = SettingReader(setting, what: "window.hopping")
-        reader.require("size")
-        reader.require("every")
-        let offset = offset(&reader) ?? 0
+        var reader = SettingReader(setting, .hopping)
+        let offset = reader.milliseconds("offset") ?? 0
         let size = reader.milliseconds("size")
         let every = reader.milliseconds("every")
         checkOffset(offset, below: every, "\"every\"", &reader)
@@ -169,25 +149,23 @@ extension DefinitionReader {
     }
 
     private mutating func readSession(_ setting: Setting) -> WindowKind? {
-        var reader = SettingReader(setting, what: "window.session")
-        reader.require("gap")
+        var reader = SettingReader(setting, .session)
         let gap = reader.milliseconds("gap")
         findings += reader.finish()
         return gap.map { .session(gap: $0) }
     }
 
     private mutating func readCount(_ setting: Setting) -> WindowKind? {
-        var reader = SettingReader(setting, what: "window.count")
-        reader.require("size")
-        let size = reader.integer("size", in: 1...1_000_000_000)
+        var reader = SettingReader(setting, .count)
+        let size = reader.integer("size")
         findings += reader.finish()
         return size.map { .count(size: $0) }
     }
 
     private mutating func readRolling(_ setting: Setting) -> WindowKind? {
-        var reader = SettingReader(setting, what: "window.rolling")
+        var reader = SettingReader(setting, .rolling)
         let range = reader.milliseconds("range")
-        let rows = reader.integer("rows", in: 1...1_000_000)
+        let rows = reader.integer("rows")
         if reader.isPresent("range") == reader.isPresent("rows"), reader.finish().isEmpty {
             findings.append(
                 Diagnostic(

@@ -160,7 +160,7 @@ package struct ReplInputs {
             .mapping([Setting.Entry(key: "path", location: place, value: name)]), at: place)
         var findings: [Diagnostic] = []
         let kind = catalogue.sources.first { $0.name == "file" }
-        guard let open = kind?.configure(options, &findings) else {
+        guard let open = kind?.open(options, &findings) else {
             return .failure(PipelineError(exitCode: 1, findings.first?.message ?? path))
         }
         do throws(ConnectorError) {

@@ -23,11 +23,8 @@ public struct Pipeline {
         var catalogue = Catalogue.standard
         let queue = ingest
         catalogue.sources.append(
-            SourceKind(name: "ingest") { setting, diagnostics in
-                diagnostics += SettingReader(setting, what: "source.ingest").finish()
-                return { (context: RunContext) throws(ConnectorError) -> any Source in
-                    IngestSource(queue, context: context)
-                }
+            .ingest { (context: RunContext) throws(ConnectorError) -> any Source in
+                IngestSource(queue, context: context)
             })
         do {
             definition = try readDefinition(

@@ -91,7 +91,7 @@ import Testing
             "{tumbling: 6h, timezone: UTC}",
             "3:67: a time zone is for windows of days, weeks or months, such as 1 day"),
         window(
-            "{session: {gap: 1s}, timezone: UTC}", "3:63: unknown key \"timezone\" in window"),
+            "{session: {gap: 1s}, timezone: UTC}", "3:63: \"timezone\" goes with tumbling"),
         window("{hopping: 60s}", "3:52: window.hopping must be a mapping of keys"),
         window("{hopping: {size: 60s}}", "3:52: window.hopping needs the key \"every\""),
         window(

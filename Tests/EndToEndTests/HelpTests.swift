@@ -7,7 +7,7 @@ import Testing
         "--help", "help run", "help lint", "help new", "help test", "help repl", "help types",
         "help bench pipeline", "help tap", "help top", "help profile", "help explain",
         "help lineage",
-        "docs lua",
+        "help docs", "docs", "docs lua", "docs sinks", "docs windows", "docs commit.every",
     ]
 
     @Test(arguments: commands)

@@ -98,14 +98,13 @@ extension DefinitionReader {
     }
 
     private mutating func readExchange(_ entry: Setting.Entry) {
-        var reader = SettingReader(entry.value, what: "exchanges.\(entry.key)")
+        var reader = SettingReader(entry.value, .exchange, what: "exchanges.\(entry.key)")
         var exchange = ExchangeDefinition(name: entry.key, location: entry.location)
         exchange.topicField = reader.string("topic_field")
         if let name = reader.string("alternate") {
             checkQueue(name, at: reader.location(of: "alternate"))
             exchange.alternate = name
         }
-        reader.require("routes")
         if let routes = reader.setting("routes") {
             if case .sequence(let items) = routes.content, !items.isEmpty {
                 exchange.routes = items.compactMap { readRoute($0) }
@@ -120,21 +119,14 @@ extension DefinitionReader {
     }
 
     private mutating func readRoute(_ setting: Setting) -> ExchangeDefinition.Route? {
-        var reader = SettingReader(setting, what: "route")
-        reader.require("queue")
+        var reader = SettingReader(setting, .route)
         let queues = reader.strings("queue") ?? []
         for name in queues { checkQueue(name, at: reader.location(of: "queue")) }
-        let kinds = ["topic", "headers", "rule"].filter { reader.isPresent($0) }
-        if kinds.count > 1 {
-            reader.reportKey(kinds[1], "a route has one of topic, headers, rule")
-        }
         var condition = ExchangeDefinition.Condition.everything
         if let topic = reader.string("topic") { condition = .topic(topic) }
-        let word = reader.choice("match", of: ["all", "any"])
+        let word = reader.choice("match")
         if let headers = reader.setting("headers") {
             condition = .headers(readHeaders(headers), isAny: word == "any")
-        } else if word != nil {
-            reader.reportKey("match", "\"match\" goes with headers")
         }
         if let path = reader.string("rule") {
             checkFile(path, at: reader.location(of: "rule"))
@@ -156,31 +148,18 @@ extension DefinitionReader {
         }
         return entries.compactMap { entry in
             if case .scalar(let text, _) = entry.value.content { return .equals(entry.key, text) }
-            var reader = SettingReader(entry.value, what: "headers.\(entry.key)")
+            var reader = SettingReader(entry.value, .headerRule, what: "headers.\(entry.key)")
             defer { findings += reader.finish() }
-            if let exists = reader.bool("exists") {
-                if !exists { reader.report("exists", "\"exists\" can only be true") }
-                return .exists(entry.key)
-            }
-            let low = bound("min", &reader) ?? -.infinity
-            let high = bound("max", &reader) ?? .infinity
+            let exists = reader.bool("exists") ?? false
+            let low = reader.number("min") ?? -.infinity
+            let high = reader.number("max") ?? .infinity
+            if exists { return .exists(entry.key) }
             guard low <= high else {
                 reader.report("min", "\"min\" is above max")
                 return nil
             }
             return .range(entry.key, low...high)
         }
-    }
-
-    private func bound(_ key: String, _ reader: inout SettingReader) -> Double? {
-        guard let setting = reader.setting(key) else { return nil }
-        if case .scalar(let text, quoted: false) = setting.content, let number = Double(text),
-            number.isFinite
-        {
-            return number
-        }
-        reader.report(key, "\"\(key)\" must be a number")
-        return nil
     }
 
     /// Queues that are declared, or that hold the dead of those.

@@ -13,6 +13,11 @@ public struct QueueDefinition: Sendable {
 
 /// A script that works on the messages of a queue.
 public struct HandlerDefinition: Sendable {
+    /// How many messages are worked on at once when nothing is said.
+    static let usualConcurrency = 1
+    /// How long one message may take when nothing is said, in nanoseconds.
+    static let usualTimeoutNanoseconds: Int64 = 30_000_000_000
+
     /// The queue's name.
     public var queue: String
     /// The Lua file, relative to the folder.
@@ -55,7 +60,7 @@ extension DefinitionReader {
                 let rule = "a name has letters, digits, _, - and ., and begins with a letter or _"
                 findings.append(Diagnostic(at: entry.location, "\"\(entry.key)\": \(rule)"))
             }
-            var reader = SettingReader(entry.value, what: "queues.\(entry.key)")
+            var reader = SettingReader(entry.value, .queue, what: "queues.\(entry.key)")
             var queue = QueueDefinition(
                 settings: QueueSettingReader.read(entry.key, &reader), location: entry.location)
             let retry = RetryReader.read(&reader)
@@ -68,16 +73,10 @@ extension DefinitionReader {
     }
 
     private mutating func readStore(_ setting: Setting) {
-        var reader = SettingReader(setting, what: "store")
-        if let size = reader.bytes("segment") {
-            if size < 1 << 20 || size > 1 << 30 {
-                reader.report("segment", "\"segment\" must be from 1MiB to 1GiB")
-            } else {
-                definition.segmentBytes = size
-            }
-        }
+        var reader = SettingReader(setting, .store)
+        definition.segmentBytes = reader.bytes("segment") ?? definition.segmentBytes
         if let catalogue = reader.setting("catalogue") {
-            if case .scalar("off", quoted: false) = catalogue.content {
+            if case .scalar("off", _) = catalogue.content {
                 definition.catalogueNanoseconds = nil
             } else if case .scalar(let text, _) = catalogue.content,
                 let period = parseDuration(text), period >= 1_000_000
@@ -100,13 +99,11 @@ extension DefinitionReader {
             return
         }
         for item in items {
-            var reader = SettingReader(item, what: "handler")
-            reader.require("queue")
-            reader.require("script")
+            var reader = SettingReader(item, .handler)
             let queue = reader.string("queue")
             let script = reader.string("script")
-            let concurrency = reader.integer("concurrency", in: 1...1024) ?? 1
-            let timeout = reader.nanoseconds("timeout") ?? 30_000_000_000
+            let concurrency = reader.integer("concurrency")
+            let timeout = reader.nanoseconds("timeout")
             if let queue, !definition.queues.contains(where: { $0.settings.name == queue }) {
                 let names = definition.queues.map(\.settings.name)
                 let hint = suggestion(for: queue, among: names)
@@ -116,8 +113,10 @@ extension DefinitionReader {
             if let queue, let script {
                 definition.handlers.append(
                     HandlerDefinition(
-                        queue: queue, script: script, concurrency: concurrency,
-                        timeoutNanoseconds: timeout, location: item.location))
+                        queue: queue, script: script,
+                        concurrency: concurrency ?? HandlerDefinition.usualConcurrency,
+                        timeoutNanoseconds: timeout ?? HandlerDefinition.usualTimeoutNanoseconds,
+                        location: item.location))
             }
             findings += reader.finish()
         }
@@ -128,22 +127,17 @@ extension DefinitionReader {
 private enum QueueSettingReader {
     static func read(_ name: String, _ reader: inout SettingReader) -> QueueSettings {
         var settings = QueueSettings(name)
-        settings.maxSize = reader.integer("max_size", in: 1...Int.max) ?? settings.maxSize
-        let overflow = reader.choice("overflow", of: Overflow.allCases.map(\.rawValue))
+        settings.maxSize = reader.integer("max_size") ?? settings.maxSize
+        let overflow = reader.choice("overflow")
         settings.overflow = overflow.flatMap(Overflow.init) ?? settings.overflow
         settings.messageTTL = reader.milliseconds("message_ttl")
-        settings.maxAttempts =
-            reader.integer("max_attempts", in: 1...65_000) ?? settings.maxAttempts
-        settings.maxDeaths = reader.integer("max_deaths", in: 1...100) ?? settings.maxDeaths
+        settings.maxAttempts = reader.integer("max_attempts") ?? settings.maxAttempts
+        settings.maxDeaths = reader.integer("max_deaths") ?? settings.maxDeaths
         settings.lease = reader.milliseconds("lease") ?? settings.lease
         if let longest = reader.milliseconds("max_lease") {
             settings.maxLease = longest
         } else {
             settings.maxLease = max(settings.maxLease, settings.lease)
-        }
-        // A lease's start is kept in 32 bits of milliseconds.
-        if settings.maxLease > 40 * 86_400_000 {
-            reader.report("max_lease", "\"max_lease\" can be 40d at most")
         }
         if settings.lease > settings.maxLease {
             reader.report("lease", "\"lease\" is longer than max_lease")
@@ -155,43 +149,31 @@ private enum QueueSettingReader {
             reader.report(
                 "dead_letter_queue", "queues whose names begin with a dot are the engine's")
         }
-        if let word = reader.choice("dead_letters", of: ["keep", "drop"]) {
+        if let word = reader.choice("dead_letters") {
             settings.keepsDeadLetters = word == "keep"
         }
         settings.deduplicate = reader.milliseconds("deduplicate")
-        let words = DuplicatePolicy.allCases.map(\.rawValue)
-        if let word = reader.choice("on_duplicate", of: words) {
-            settings.onDuplicate = DuplicatePolicy(rawValue: word) ?? .ignore
-            if settings.deduplicate == nil {
-                reader.reportKey("on_duplicate", "\"on_duplicate\" goes with deduplicate")
-            }
-        }
-        settings.blocksKeyOfDead =
-            reader.choice("on_dead_key", of: ["skip", "block"]) == "block"
-        let delivery = reader.choice("delivery", of: QueueDelivery.allCases.map(\.rawValue))
+        let policy = reader.choice("on_duplicate")
+        settings.onDuplicate = policy.flatMap(DuplicatePolicy.init) ?? settings.onDuplicate
+        settings.blocksKeyOfDead = reader.choice("on_dead_key") == "block"
+        let delivery = reader.choice("delivery")
         settings.delivery = delivery.flatMap(QueueDelivery.init) ?? settings.delivery
-        if let size = reader.bytes("max_message_size") {
-            settings.maxMessageSize = size
-            if size > 512 << 20 {
-                reader.report("max_message_size", "\"max_message_size\" can be 512MiB at most")
-            }
-        }
+        settings.maxMessageSize = reader.bytes("max_message_size") ?? settings.maxMessageSize
         settings.durability = durability(&reader)
         return settings
     }
 
     private static func durability(_ reader: inout SettingReader) -> QueueDurability {
-        let words = ["disk", "os-cache", "memory"]
         if let setting = reader.setting("durability"),
             case .mapping(let entries) = setting.content,
             entries.count == 1, entries[0].key == "disk-within"
         {
-            var inner = SettingReader(setting, what: "durability")
+            var inner = SettingReader(setting, .durability)
             let within = inner.milliseconds("disk-within")
             for finding in inner.finish() { reader.report("durability", finding.message) }
             return .within(milliseconds: Int(within ?? 100))
         }
-        switch reader.choice("durability", of: words) {
+        switch reader.choice("durability") {
         case "os-cache": return .osCache
         case "memory": return .memory
         default: return .disk

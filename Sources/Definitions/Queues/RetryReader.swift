@@ -3,6 +3,9 @@ internal import Queueing
 
 /// Reads `retry`: a duration, a list of them, a mapping, or a Lua file.
 enum RetryReader {
+    /// By how much each wait grows when nothing is said.
+    static let usualFactor = 2.0
+
     static func read(
         _ reader: inout SettingReader
     ) -> (policy: RetryPolicy, script: FileReference?) {
@@ -44,12 +47,12 @@ enum RetryReader {
         _ setting: Setting, _ reader: inout SettingReader
     ) -> (policy: RetryPolicy, script: FileReference?) {
         var policy = RetryPolicy()
-        var inner = SettingReader(setting, what: "retry")
-        policy.base = inner.milliseconds("base", allowsZero: true) ?? policy.base
+        var inner = SettingReader(setting, .retry)
+        policy.base = inner.milliseconds("base") ?? policy.base
         policy.cap = inner.milliseconds("cap") ?? max(policy.cap, policy.base)
-        let factor = number("factor", 1...1000, &inner) ?? 2
-        policy.jitter = number("jitter", 0...1, &inner) ?? policy.jitter
-        switch inner.choice("shape", of: ["exponential", "linear", "fixed"]) {
+        let factor = inner.number("factor") ?? usualFactor
+        policy.jitter = inner.number("jitter") ?? policy.jitter
+        switch inner.choice("shape") {
         case "linear": policy.shape = .linear
         case "fixed": policy.shape = .fixed
         default: policy.shape = .exponential(factor: factor)
@@ -67,20 +70,6 @@ enum RetryReader {
         }
         for finding in inner.finish() { reader.add(finding) }
         return (policy, script)
-    }
-
-    private static func number(
-        _ key: String, _ range: ClosedRange<Double>, _ reader: inout SettingReader
-    ) -> Double? {
-        guard let setting = reader.setting(key) else { return nil }
-        if case .scalar(let text, quoted: false) = setting.content, let number = Double(text),
-            range.contains(number)
-        {
-            return number
-        }
-        let (low, high) = (Int(range.lowerBound), Int(range.upperBound))
-        reader.report(key, "\"\(key)\" must be a number from \(low) to \(high)")
-        return nil
     }
 }
 

@@ -5,6 +5,9 @@ internal import Windowing
 
 /// A message of `pipeline.yaml` that is published again and again.
 public struct ScheduleDefinition: Sendable {
+    /// The priority when nothing is said.
+    static let usualPriority = 4
+
     /// When, and what.
     public var job: CronJob
     /// The queue or exchange it is published to.
@@ -32,14 +35,13 @@ extension DefinitionReader {
                 let rule = "a name has letters, digits, _ and -, and begins with a letter or _"
                 findings.append(Diagnostic(at: entry.location, "\"\(entry.key)\": \(rule)"))
             }
-            var reader = SettingReader(entry.value, what: "schedules.\(entry.key)")
+            var reader = SettingReader(entry.value, .schedule, what: "schedules.\(entry.key)")
             readSchedule(entry, &reader)
             findings += reader.finish()
         }
     }
 
     private mutating func readSchedule(_ entry: Setting.Entry, _ reader: inout SettingReader) {
-        for key in ["cron", "queue"] { reader.require(key) }
         var schedule: CronSchedule?
         if let text = reader.string("cron") {
             schedule = CronSchedule(text)
@@ -59,9 +61,9 @@ extension DefinitionReader {
         }
         let target = reader.string("queue")
         if let target { namedTargets.append((target, reader.location(of: "queue"))) }
-        let missed = reader.choice("missed", of: MissedTicks.allCases.map(\.rawValue))
+        let missed = reader.choice("missed")
         var message = NewMessage((reader.setting("payload")?.value ?? .object([])).json)
-        message.priority = UInt8(reader.integer("priority", in: 0...9) ?? 4)
+        message.priority = UInt8(reader.integer("priority") ?? ScheduleDefinition.usualPriority)
         message.orderingKey = reader.string("key")
         message.ttl = reader.milliseconds("ttl")
         if let headers = reader.setting("headers") {

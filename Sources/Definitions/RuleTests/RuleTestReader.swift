@@ -33,9 +33,7 @@ struct RuleTestReader {
         let root = yaml.read(text)
         findings += yaml.findings
         guard let root else { return nil }
-        var reader = SettingReader(root, what: "the test file")
-        reader.require("rule")
-        reader.require("tests")
+        var reader = SettingReader(root, .ruleTestFile)
         let rule = readRule(&reader)
         let now = readTime(&reader, "now")
         let lookups = readLookups(&reader)
@@ -110,8 +108,7 @@ struct RuleTestReader {
         _ setting: Setting, now: Int64?, lookups: [String: LookupRows]
     ) -> RuleTestCase {
         let earlier = findings.count
-        var reader = SettingReader(setting, what: "the test")
-        reader.require("in")
+        var reader = SettingReader(setting, .ruleTest)
         let name = reader.string("name") ?? "the test in line \(setting.location.line)"
         var test = RuleTestCase(name: name, location: setting.location)
         if case .mapping(let entries) = setting.content { test.entries = entries }
@@ -143,7 +140,7 @@ struct RuleTestReader {
             expected.outputs = readFields(outputs, "\"outputs\" must map outputs to rows")
         }
         guard let state = reader.setting("state") else { return expected }
-        var inner = SettingReader(state, what: "state")
+        var inner = SettingReader(state, .ruleTestState)
         let rule = "must map keys to values"
         if let before = inner.setting("before") {
             expected.stateBefore = readFields(before, "\"before\" \(rule)")

@@ -1,10 +1,10 @@
-internal import Connecting
-internal import Records
+package import Connecting
+package import Records
 
 extension Setting {
     /// The JSON value that a setting stands for: what JSON knows is taken for itself, every other
     /// plain word for a text.
-    var value: Value {
+    package var value: Value {
         switch content {
         case .null: return .null
         case .scalar(let text, quoted: true): return .string(text)
