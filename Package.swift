@@ -87,7 +87,9 @@ let package = Package(
         .executableTarget(
             name: "embedded", dependencies: ["Tidewheel"], path: "examples/embedded",
             exclude: ["pipeline", "README.md", "expected"]),
-        .target(name: "TestKit", dependencies: ["Journal"], path: "Sources/TestKit"),
+        .target(
+            name: "TestKit",
+            dependencies: ["Connecting", "Journal", "Records", "Threads", "Windowing"]),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "TestKit"]),
         .testTarget(
             name: "QueueingTests", dependencies: ["Journal", "Queueing", "TestKit"],
@@ -102,7 +104,7 @@ let package = Package(
         .testTarget(name: "ConnectingTests", dependencies: ["Connecting", "TestKit"]),
         .testTarget(
             name: "ConnectorsTests",
-            dependencies: ["Connecting", "Connectors", "Records", "TestKit"]),
+            dependencies: ["Connecting", "Connectors", "Records", "TestKit", "Threads"]),
         .testTarget(
             name: "DefinitionsTests",
             dependencies: [
@@ -126,9 +128,11 @@ let package = Package(
         .testTarget(
             name: "OperatingTests",
             dependencies: ["Journal", "Operating", "Queueing", "Records", "TestKit"]),
-        .testTarget(name: "TidewheelTests", dependencies: ["Tidewheel", "TestKit"]),
+        .testTarget(
+            name: "TidewheelTests",
+            dependencies: ["Connecting", "Records", "TestKit", "Threads", "Tidewheel"]),
         .testTarget(name: "CommandLineTests", dependencies: ["TestKit"]),
-        .testTarget(name: "TestKitTests", dependencies: ["TestKit"]),
+        .testTarget(name: "TestKitTests", dependencies: ["Connecting", "Records", "TestKit"]),
         .testTarget(name: "TidyTests"),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Records", "TestKit", "embedded"],

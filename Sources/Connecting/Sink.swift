@@ -11,7 +11,8 @@ public protocol Sink: AnyObject {
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError)
     /// Called when no more rows are at hand: what was written must become visible now.
     func flush() throws(ConnectorError)
-    /// Calls with each position that has changed since the last call, under names of the sink's own.
+    /// Calls with each position that has changed since the last call, under names of the sink's
+    /// own.
     func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void)
     /// Waits until everything written before the call is on stable storage; runs on another thread
     /// while rows are written. Nil when there is nothing to wait for.

@@ -9,6 +9,7 @@ final class FileSink: Sink {
     private var partial: String?
     private let shown: String
     private let resumption: Resumption
+    private let appends: Bool
     private var descriptor: Int32 = -1
     private var length: UInt64 = 0
     private var told: [UInt8] = []
@@ -17,6 +18,7 @@ final class FileSink: Sink {
         shown = path
         self.path = resolve(path, in: context.folder)
         resumption = context.resumption
+        appends = append
         let type = fileType(self.path)
         if type == S_IFDIR {
             throw ConnectorError("error: \(path): is a directory; name a file in sinks.file.path")
@@ -137,8 +139,8 @@ final class FileSink: Sink {
     func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
         guard resumption.isKept else { return }
         let now = Committed(isPartial: partial != nil, length: length).encoded
-        // An empty file needs no mention: without one it is begun anew.
-        guard now != told, !(told.isEmpty && length == 0) else { return }
+        // An empty file needs no mention where it is begun anew without one.
+        guard now != told, appends || !(told.isEmpty && length == 0) else { return }
         told = now
         body(path, now)
     }

@@ -4,9 +4,14 @@ internal import Records
 
 /// Rows to standard output.
 final class StdoutSink: Sink {
+    private let descriptor: Int32
+
+    /// Creates the sink; another descriptor than that of stdout is for tests.
+    init(descriptor: Int32 = 1) { self.descriptor = descriptor }
+
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
         do {
-            try unsafe writeAll(1, rows, shown: "stdout")
+            try unsafe writeAll(descriptor, rows, shown: "stdout")
         } catch {
             throw ConnectorError("error: \(error.description)")
         }
@@ -22,12 +27,20 @@ final class StdoutOutbox: OutboxSink {
     private let keyField: [UInt8]?
     private let descriptor: Int32
     private var piece: [UInt8] = []
+    /// Sent by `giveUp`.
+    private let wake: Wake
+    private let isPipe: Bool
 
     /// Creates the sink; with a field, each row begins with its key under that name.
     init(keyField: String?, descriptor: Int32 = 1) {
         self.descriptor = descriptor
         self.keyField = keyField.map { Value.string($0).json + [0x3A] }
+        wake = Wake()
+        var status = stat()
+        isPipe = unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
     }
+
+    func giveUp() { wake.send() }
 
     func deliver(
         _ rows: UnsafeRawBufferPointer, count: Int, first: RowKey
@@ -55,12 +68,21 @@ final class StdoutOutbox: OutboxSink {
     private static let wholeBytes = 4096
 
     private func write(_ bytes: ArraySlice<UInt8>) throws(ConnectorError) {
-        do throws(ConnectorError) {
-            try unsafe bytes.span.bytes.withUnsafeBytes { bytes throws(ConnectorError) in
-                try unsafe writeAll(descriptor, bytes, shown: "stdout")
+        var rest = bytes
+        while !rest.isEmpty {
+            guard waitWritable(descriptor, unless: wake.descriptor) else {
+                throw ConnectorError("error: stdout: nobody takes the rows")
             }
-        } catch {
-            throw ConnectorError("error: \(error.description)")
+            // A pipe with some room takes so much without waiting.
+            let part = isPipe ? rest.prefix(Self.wholeBytes) : rest
+            do throws(ConnectorError) {
+                try unsafe part.span.bytes.withUnsafeBytes { bytes throws(ConnectorError) in
+                    try unsafe writeAll(descriptor, bytes, shown: "stdout")
+                }
+            } catch {
+                throw ConnectorError("error: \(error.description)")
+            }
+            rest = rest.dropFirst(part.count)
         }
     }
 

@@ -40,7 +40,11 @@ func writeAll(
         let slice = unsafe UnsafeRawBufferPointer(rebasing: rest)
         let count = unsafe Glibc.write(descriptor, slice.baseAddress, slice.count)
         if count < 0 {
-            if errno == EINTR || errno == EAGAIN { continue }
+            if errno == EINTR { continue }
+            if errno == EAGAIN {
+                _ = waitWritable(descriptor, unless: -1)
+                continue
+            }
             throw ConnectorError("\(shown): \(systemText(errno))")
         }
         unsafe rest = rest.dropFirst(count)

@@ -119,8 +119,10 @@ public final class PipelineRun: Sendable {
         opening = StoreOpening.begin(
             plan, options, scripts,
             feedsWorker: laneCount == 1 && !plan.definition.hasStagesBehindWindows)
-        committer = opening.map {
-            Committer($0, checkpointNanoseconds: plan.definition.checkpointNanoseconds)
+        committer = opening.map { opening in
+            Committer(checkpointNanoseconds: plan.definition.checkpointNanoseconds) {
+                () throws(PipelineError) in try opening.get()
+            }
         }
         let versions = VersionBoard(plan, threads: Self.threads(of: plan, lanes: laneCount))
         self.versions = versions

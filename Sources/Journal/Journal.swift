@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A log with group commit: any thread appends to memory; the first one that waits writes and syncs
 /// what came together in the meantime, for the others as well. A thread of its own does what nobody
 /// waits for. After an error of the disk it stays failed.
@@ -7,6 +9,8 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
     private var isWriting = false
     private var isClosing = false
     private var hasEnded = false
+    /// Nil once somebody waits for its end.
+    private var thread: pthread_t?
     private var wantedSequence: UInt64 = 0
     /// Up to where somebody waits to be called back.
     private var urgentSequence: UInt64 = 0
@@ -30,10 +34,15 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         writtenSequence = log.writer.appendedSequence
         written = (log.writer.segment, log.writer.writtenEnd)
         self.log = log
-        guard startCommitter({ self.commitUntilClosed() }) else {
+        guard let thread = startCommitter({ self.commitUntilClosed() }) else {
             throw JournalError(.disk, "no thread for the journal; raise the limit (ulimit -u)")
         }
+        monitor.lock()
+        self.thread = thread
+        monitor.unlock()
     }
+
+    deinit { if let thread { pthread_detach(thread) } }
 
     /// The last transaction that survives a power cut.
     public var durableSequence: UInt64 {
@@ -239,12 +248,17 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
     /// Syncs what is left and ends the thread. Throws when the journal had failed.
     public func close() throws(JournalError) {
         monitor.lock()
-        defer { monitor.unlock() }
         isClosing = true
         wantedSequence = log.writer.appendedSequence
         monitor.wakeWorker()
         while !hasEnded { monitor.wait() }
-        if let failure = log.writer.failed { throw failure }
+        let failure = log.writer.failed
+        let ended = thread
+        thread = nil
+        monitor.unlock()
+        // As long as the thread is there it has the journal, and with it the lock of the store.
+        if let ended { pthread_join(ended, nil) }
+        if let failure { throw failure }
     }
 
     func withWriter<Value>(

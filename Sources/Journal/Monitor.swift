@@ -71,8 +71,9 @@ struct RaisedPriority: ~Copyable {
 }
 
 /// Starts a thread of our own with raised priority, where the system allows that: on few cores the
-/// thread that syncs would else wait for those that compute.
-func startCommitter(_ run: @escaping @Sendable () -> Void) -> Bool {
+/// thread that syncs would else wait for those that compute. Whoever starts it joins or detaches
+/// it; nil when the system gives no more threads.
+func startCommitter(_ run: @escaping @Sendable () -> Void) -> pthread_t? {
     final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -91,8 +92,7 @@ func startCommitter(_ run: @escaping @Sendable () -> Void) -> Bool {
         }, unsafe box.toOpaque())
     if status != 0 {
         unsafe box.release()
-        return false
+        return nil
     }
-    pthread_detach(thread)
-    return true
+    return thread
 }

@@ -20,6 +20,7 @@ final class IngestSource: Source {
     private let queue: IngestQueue
     private let name: String
     private var count: UInt64 = 0
+    private var told: UInt64?
 
     init(_ queue: IngestQueue, context: RunContext) {
         self.queue = queue
@@ -40,7 +41,8 @@ final class IngestSource: Source {
         }
         add(first, to: batch)
         while batch.bytes.count < limit.bytes,
-            batch.entries.count < limit.records ?? .max, let next = queue.channel.tryReceive() {
+            batch.entries.count < limit.records ?? .max, let next = queue.channel.tryReceive()
+        {
             add(next, to: batch)
         }
         return .records
@@ -49,7 +51,10 @@ final class IngestSource: Source {
     func takePositions(
         before next: RecordPlace?, _ body: (_ name: String, _ position: [UInt8]) -> Void
     ) {
-        body("records", Array("\(next?.position ?? count)".utf8))
+        let position = next?.position ?? count
+        guard position != told else { return }
+        told = position
+        body("records", Array("\(position)".utf8))
     }
 
     private func add(_ json: [UInt8], to batch: Batch) {

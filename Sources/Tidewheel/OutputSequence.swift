@@ -111,14 +111,35 @@ final class OutputSink: Sink {
     func abandon() { queue.finish() }
 }
 
-/// A sink written in Swift.
+/// A sink written in Swift, which is given one record at a time.
 final class ClosureSink: Sink {
     private let take: @Sendable (Record) throws(ConnectorError) -> Void
+    /// So many records of a call that failed were taken; they do not come again with the next try.
+    private var taken = 0
+    private var refused: [RefusedRow] = []
 
     init(_ take: @escaping @Sendable (Record) throws(ConnectorError) -> Void) { self.take = take }
 
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
-        try unsafe forEachRecord(rows, take)
+        var index = 0
+        try unsafe forEachRecord(rows) { record throws(ConnectorError) in
+            defer { index += 1 }
+            guard index >= taken else { return }
+            do throws(ConnectorError) { try take(record) } catch {
+                if case .refuse(let reasons) = error.remedy {
+                    // To the closure its record is the only one.
+                    let reason = reasons.first?.reason ?? error.description
+                    refused.append(RefusedRow(index: index, reason: reason))
+                    return
+                }
+                taken = index
+                throw error
+            }
+        }
+        taken = 0
+        guard !refused.isEmpty else { return }
+        defer { refused = [] }
+        throw ConnectorError("records were refused", remedy: .refuse(refused))
     }
     func flush() throws(ConnectorError) {}
     func finish() throws(ConnectorError) {}

@@ -194,7 +194,8 @@ import Testing
             for _ in 0..<20 {
                 batch.removeAll()
                 if case .records = try source.read(
-                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1) {
+                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1)
+                {
                     return rows(of: batch)
                 }
             }
@@ -228,7 +229,8 @@ import Testing
             for _ in 0..<200 {
                 batch.removeAll()
                 if case .records = try source.read(
-                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1) {
+                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1)
+                {
                     return rows(of: batch)
                 }
             }
@@ -246,7 +248,7 @@ import Testing
         #expect(try next() == ["{\"n\":4}"])
         folder.write("", to: "log.jsonl")
         _ = try source.read(
-                    into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1)
+            into: batch, limit: ReadLimit(bytes: 1000), milliseconds: 1)
         folder.write("{\"n\":5}\n", to: "log.jsonl")
         #expect(try next() == ["{\"n\":5}"])
         folder.write("{\"n\":6}\n", to: "new.jsonl")

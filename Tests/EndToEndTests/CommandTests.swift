@@ -63,19 +63,19 @@ import Testing
             "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"),
             "INVALID": folder("bad.jsonl"),
         ]
-        for workload in ["w1", "w2", "w3", "w4"] {
+        for workload in ["copy", "transform", "window", "validate"] {
             let run = try Tool.run(
                 "run", Tool.root + "/examples/benchmarks/" + workload, "--once",
                 "--data", folder("data-" + workload), environment: environment)
             #expect(run.status == 0, "\(run.errors)")
             let rows = folder.text("out.jsonl")
             switch workload {
-            case "w1": #expect(rows == good + "\n" + bad + "\n")
-            case "w2":
+            case "copy": #expect(rows == good + "\n" + bad + "\n")
+            case "transform":
                 #expect(
                     rows.contains(#""status":"FAILED""#)
                         && rows.contains(#""processing_time_ms":2500.0,"discount":0.1"#))
-            case "w3":
+            case "window":
                 #expect(
                     rows
                         == #"{"user_id":"u","count":2,"avg":2500.0,"min":2500.0,"max":2500.0,"#

@@ -37,7 +37,7 @@ import Testing
     @Test(
         .enabled(if: ProcessInfo.processInfo.environment["TIDEWHEEL_BINARY"] != nil),
         .disabled(if: ProcessInfo.processInfo.environment["TIDEWHEEL_SANITIZER"] != nil),
-        arguments: ["w1", "w2", "w3", "w4"])
+        arguments: ["copy", "transform", "window", "validate"])
     func `a record costs no more instructions than it did`(workload: String) throws {
         let folder = TemporaryFolder()
         let small = try count(workload, records: 4000, folder)

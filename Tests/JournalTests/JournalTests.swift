@@ -267,10 +267,11 @@ private final class Channelled: Sendable {
     init(count: Int, _ body: @escaping @Sendable (Int) throws -> Void) {
         self.count = count
         for number in 0..<count {
-            _ = startCommitter {
+            let thread = startCommitter {
                 do { try body(number) } catch { self.failed.add(1, ordering: .relaxed) }
                 self.ended.add(1, ordering: .releasing)
             }
+            if let thread { pthread_detach(thread) }
         }
     }
 

@@ -71,7 +71,18 @@ enum Tidy {
         ("FIX" + "ME", { _ in false }), ("TO" + "DO", { _ in false }),
         ("Task." + "sleep", { _ in false }),
         ("usl" + "eep(", { $0.hasPrefix("Sources/") }),
+        ("nanosl" + "eep(", { $0.hasPrefix("Sources/") }),
+        ("Thread." + "sleep", { _ in false }), ("sle" + "ep" + "(", { _ in false }),
     ]
+
+    /// Tests wait for what happens; that time is over says nothing about it.
+    static func waitsForTime(_ path: String, _ text: String) -> [Violation] {
+        guard path.hasPrefix("Tests/") else { return [] }
+        return numbered(text).filter { _, line in
+            line.contains("wait")
+                && (line.contains("Date() " + ">") || line.contains(".now " + ">"))
+        }.map { Violation(file: path, line: $0.number, rule: "waits for a time, not an event") }
+    }
 
     static func bannedWords(_ path: String, _ text: String) -> [Violation] {
         numbered(text).flatMap { number, line in

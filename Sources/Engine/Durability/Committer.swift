@@ -7,7 +7,7 @@ internal import Threads
 /// The thread that makes commits last: first the rows of the sinks, then the frame that counts
 /// them. While it waits for the disk, records go on, and all that comes is in the next commit.
 package final class Committer: Sendable {
-    private let opening: StoreOpening
+    private let open: @Sendable () throws(PipelineError) -> any CommitLog
     private let drafts = Channel<CommitDraft>(capacity: 1)
     private let answers = Channel<Void>(capacity: 2)
     private let inFlight = Atomic<Int>(0)
@@ -16,13 +16,17 @@ package final class Committer: Sendable {
     private let rules = Channel<[UInt8]>(capacity: 1)
 
     private let checkpointNanoseconds: Int64
-    /// Called when there are no more commits, before the store is closed.
-    let atEnd = Locked<(@Sendable (PipelineStore) -> Void)?>(nil)
+    /// Called when there are no more commits, before the log is closed.
+    let atEnd = Locked<(@Sendable () -> Void)?>(nil)
     private let isClosing = Atomic<Bool>(false)
     private let pause = Channel<Void>(capacity: 1)
 
-    init(_ opening: StoreOpening, checkpointNanoseconds: Int64) {
-        self.opening = opening
+    /// Takes what gives the log, which may wait until it is open.
+    init(
+        checkpointNanoseconds: Int64,
+        _ open: @escaping @Sendable () throws(PipelineError) -> any CommitLog
+    ) {
+        self.open = open
         self.checkpointNanoseconds = checkpointNanoseconds
     }
 
@@ -34,18 +38,17 @@ package final class Committer: Sendable {
 
     /// The thread's whole life.
     func main(fail: @escaping @Sendable (PipelineError) -> Void) {
-        // Whoever waits for the store hears why it could not be opened.
-        guard let store = try? opening.get() else { return abandon() }
-        let snapshots = SnapshotKeeper(
-            store.queues, store.state, every: checkpointNanoseconds)
+        // Whoever waits for the log hears why it could not be opened.
+        guard let log = try? open() else { return abandon() }
+        let snapshots = log.makeSnapshots(every: checkpointNanoseconds)
         var failure: PipelineError?
-        while let draft = next(store, snapshots, &failure, fail) {
+        while let draft = next(log, snapshots, &failure, fail) {
             if failure == nil {
                 do {
-                    try commit(draft, to: store)
+                    try commit(draft, to: log)
                     // However many commits there are, these come to their end.
-                    for _ in 0..<2 { _ = store.state.settleOne() }
-                    _ = try snapshots.step()
+                    for _ in 0..<2 { _ = log.state.settleOne() }
+                    _ = try snapshots?.step()
                     committed.add(1, ordering: .relaxed)
                     for tell in draft.whenKept { tell() }
                 } catch {
@@ -54,16 +57,16 @@ package final class Committer: Sendable {
                 }
             }
             if let stages = questions.tryReceive() {
-                rules.send(store.state.encodedRules(of: stages))
+                rules.send(log.state.encodedRules(of: stages))
             }
             inFlight.subtract(1, ordering: .releasing)
             _ = answers.trySend(())
         }
-        atEnd.withLock { $0 }?(store)
+        atEnd.withLock { $0 }?()
         do throws(QueueError) {
-            if failure == nil { try snapshots.finish() }
-            try? snapshots.waitForEnd()
-            try store.close()
+            if failure == nil { try snapshots?.finish() }
+            try? snapshots?.waitForEnd()
+            try log.close()
         } catch {
             if failure == nil { fail(PipelineError(exitCode: 1, "error: \(error)")) }
         }
@@ -73,21 +76,21 @@ package final class Committer: Sendable {
     /// The next draft, or nil at the end. While there is none, what was put off at the start and
     /// what is due of a snapshot is done.
     private func next(
-        _ store: PipelineStore, _ snapshots: SnapshotKeeper, _ failure: inout PipelineError?,
+        _ log: any CommitLog, _ snapshots: SnapshotKeeper?, _ failure: inout PipelineError?,
         _ fail: (PipelineError) -> Void
     ) -> CommitDraft? {
         while true {
             if let draft = drafts.tryReceive() { return draft }
             if drafts.isFinished { return nil }
-            if store.state.settleOne() { continue }
+            if log.state.settleOne() { continue }
             do throws(QueueError) {
-                if failure == nil, try snapshots.step() { continue }
+                if failure == nil, try snapshots?.step() == true { continue }
             } catch {
                 let reason = PipelineError(exitCode: 1, "error: \(error)")
                 failure = reason
                 fail(reason)
             }
-            let patience = snapshots.isCopying ? 2 : Self.lookMilliseconds
+            let patience = snapshots?.isCopying == true ? 2 : Self.lookMilliseconds
             if let draft = drafts.receive(milliseconds: patience) { return draft }
         }
     }
@@ -110,17 +113,17 @@ package final class Committer: Sendable {
         return rules.receive()
     }
 
-    private func commit(_ draft: CommitDraft, to store: PipelineStore) throws {
-        if store.isSynced { for sync in draft.syncers { try sync() } }
-        while let refusal = refusal(of: draft, store) {
+    private func commit(_ draft: CommitDraft, to log: any CommitLog) throws {
+        if log.isSynced { for sync in draft.syncers { try sync() } }
+        while let refusal = refusal(of: draft, log) {
             guard refusal.code == .full, !isClosing.load(ordering: .relaxed) else { throw refusal }
             // Whoever takes messages out makes room; until then the pipeline waits.
             _ = pause.receive(milliseconds: 5)
         }
     }
 
-    private func refusal(of draft: CommitDraft, _ store: PipelineStore) -> QueueError? {
-        do throws(QueueError) { try store.commit(draft) } catch { return error }
+    private func refusal(of draft: CommitDraft, _ log: any CommitLog) -> QueueError? {
+        do throws(QueueError) { try log.commit(draft) } catch { return error }
         return nil
     }
 

@@ -16,7 +16,7 @@ extension PipelineRun {
         let noted = try? store.queues.commit { $0.note(began.json, in: .runs) }
         guard let id = noted?.result else { return }
         committer.atEnd.withLock { atEnd in
-            atEnd = { [weak self] store in
+            atEnd = { [weak self] in
                 guard let self else { return }
                 self.awaitHandlers()
                 let line = self.ended(id)

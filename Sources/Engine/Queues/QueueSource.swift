@@ -53,7 +53,8 @@ final class QueueSource: IntakeSource {
     private func take(into batch: Batch, _ limit: ReadLimit) throws(QueueError) -> Bool {
         // The lease ends with this process, whatever its length.
         let lease = store.settings(of: queue).maxLease
-        let most = min(limit.records ?? Self.most, Self.most)
+        let fitting = max(1, limit.bytes / max(1, usualSize))
+        let most = min(limit.records ?? Self.most, Self.most, fitting)
         let messages = try store.receive(from: queue, max: most, lease: lease, isOwned: true)
         guard !messages.isEmpty else { return false }
         lastCount = messages.count
@@ -63,10 +64,14 @@ final class QueueSource: IntakeSource {
             receipts.append(message.receipt)
             batch.add(message)
         }
+        usualSize = batch.bytes.count / messages.count
         return true
     }
 
     private static let most = 256
+    /// What a message took in the last batch, in bytes: how large the next ones are is not known
+    /// before they are leased.
+    private var usualSize = 16 << 10
 
     /// What was done is acknowledged by the commit.
     func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {
