@@ -78,5 +78,5 @@ public struct QueueTotals: Sendable, Hashable {
     public internal(set) var redriven = 0
 
     /// None of it yet.
-    public init() {}
+    package init() {}
 }

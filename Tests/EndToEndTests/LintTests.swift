@@ -140,8 +140,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "video-pipeline", "web-sessions", "embedded/pipeline", "benchmarks/w1", "benchmarks/w2",
-        "benchmarks/w3", "benchmarks/w4",
+        "video-pipeline", "web-sessions", "embedded/transform/pipeline", "embedded/queue/pipeline",
+        "embedded/operating/pipeline", "benchmarks/w1", "benchmarks/w2", "benchmarks/w3",
+        "benchmarks/w4",
     ])
     func `every example is clean`(name: String) throws {
         let run = try Tool.run(

@@ -153,8 +153,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "video-pipeline", "web-sessions", "embedded/pipeline", "benchmarks/w2", "benchmarks/w3",
-        "benchmarks/w4",
+        "video-pipeline", "web-sessions", "embedded/transform/pipeline",
+        "embedded/operating/pipeline", "benchmarks/w2", "benchmarks/w3", "benchmarks/w4",
     ])
     func `the tests of every example pass`(name: String) throws {
         let run = try Tool.run("test", "\(Tool.root)/examples/\(name)")

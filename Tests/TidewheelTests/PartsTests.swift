@@ -2,7 +2,7 @@ import TestKit
 import Testing
 import Tidewheel
 
-@Suite struct TidewheelTests {
+@Suite struct PartsTests {
     private func folder() -> TemporaryFolder {
         let folder = TemporaryFolder()
         folder.write(
@@ -26,7 +26,7 @@ import Tidewheel
         }
         let output = try pipeline.output(from: "even")
         let letters = try pipeline.output(from: "dead_letters")
-        let running = try pipeline.start()
+        let running = try pipeline.start(fresh: true)
         let reader = Task { () -> [Value?] in
             var values: [Value?] = []
             for await record in output { values.append(record["twice"]) }
@@ -37,9 +37,9 @@ import Tidewheel
             for await letter in letters { values.append(letter["kind"]) }
             return values
         }
-        for n in 0..<5000 { await running.ingest(["n": .integer(Int64(n))]) }
-        await running.ingest(json: Array("not json".utf8))
-        await running.ingest(["n": 1.5])
+        for n in 0..<5000 { try await running.submit(["n": .integer(Int64(n))]) }
+        try await running.submit(json: Array("not json".utf8))
+        try await running.ingest(["n": 1.5])
         let summary = try await running.stop()
         #expect(await reader.value == stride(from: 0, to: 10000, by: 4).map { .integer($0) })
         #expect(await letterReader.value == ["malformed", "rejected"])
@@ -53,8 +53,8 @@ import Tidewheel
         try pipeline.addSink("mine", from: "shape") { _ throws(ConnectorError) in
             throw ConnectorError("no more room")
         }
-        let running = try pipeline.start()
-        await running.ingest(["n": 1])
+        let running = try pipeline.start(fresh: true)
+        try await running.submit(["n": 1])
         let error = await #expect(throws: PipelineError.self) { _ = try await running.stop() }
         #expect(error?.description.contains("no more room") == true)
     }
