@@ -148,8 +148,8 @@ import Tidewheel
     }
 
     @Test func `a run that keeps nothing has no queues`() async throws {
-        let running = try Pipeline(folder: Folder.doubling("queues: {jobs: {}}").path)
-            .start(fresh: true)
+        let folder = Folder.doubling("queues: {jobs: {}}")
+        let running = try Pipeline(folder: folder.path).start(fresh: true)
         let error = #expect(throws: QueueError.self) { _ = try running.queue("jobs") }
         #expect(error?.description.contains("keeps nothing") == true)
         await #expect(throws: PipelineError.self) { try await running.replay() }

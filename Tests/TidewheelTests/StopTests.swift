@@ -102,16 +102,22 @@ import Tidewheel
         let folder = Folder.doubling()
         var pipeline = try Pipeline(folder: folder.path)
         _ = try pipeline.output(from: "shape")
-        let left = try pipeline.output(from: "shape")
+        let reader = try readOne(&pipeline)
         let running = try pipeline.start()
-        let reader = Task { for await _ in left { break } }
         try await running.ingest(contentsOf: (0..<5000).map { ["n": .integer($0)] })
         await reader.value
         #expect(try await running.stop().read == 5000)
     }
 
+    /// Reads one row and lets the sequence go, which nobody else has.
+    private func readOne(_ pipeline: inout Pipeline) throws -> Task<Void, Never> {
+        let rows = try pipeline.output(from: "shape")
+        return Task { for await _ in rows { break } }
+    }
+
     @Test func `everybody who stops it gets the same answer`() async throws {
-        let running = try Pipeline(folder: Folder.doubling().path).start(fresh: true)
+        let folder = Folder.doubling()
+        let running = try Pipeline(folder: folder.path).start(fresh: true)
         try await running.ingest(["n": 1])
         async let first = running.stop()
         async let second = running.stop()
@@ -124,7 +130,7 @@ import Tidewheel
         folder.write(
             """
             source: {ingest: {}}
-            time: {field: at}
+            time: {field: at, format: epoch_s}
             stages: [{name: sums, aggregate: {window: {tumbling: 10s}, compute: {n: count}}}]
             sinks: [{from: sums, file: {path: out.jsonl}}]
             """, to: "pipeline.yaml")

@@ -12,7 +12,7 @@ public struct MetricsSnapshot: Sendable {
     public var ruleSet: String
     /// Seconds since the start.
     public var seconds: Double
-    /// Records that were read, malformed ones too.
+    /// Records that were read, malformed ones too, and dead letters that were run again.
     public var read: Int
     /// Rows by sink, in the order of pipeline.yaml; those that were added in Swift come last.
     public var delivered: [(sink: String, rows: Int)]
