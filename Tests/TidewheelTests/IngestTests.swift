@@ -120,7 +120,7 @@ import Tidewheel
             stages: [{name: shape, transform: rules/shape.lua}]
             sinks: [{from: shape, file: {path: out.jsonl}}]
             """, to: "pipeline.yaml")
-        folder.write("function process(r) r.where = meta.source end", to: "rules/shape.lua")
+        folder.write("function process(r, meta) r.id = meta.id end", to: "rules/shape.lua")
         let running = try Pipeline(folder: folder.path).start()
         try await running.ingest(["n": 1], to: "right")
         try await running.ingest(["n": 2], to: "left")
@@ -131,7 +131,7 @@ import Tidewheel
         try await running.stop()
         #expect(
             folder.lines("out.jsonl") == [
-                "{\"n\":1,\"source\":\"right\"}", "{\"n\":2,\"source\":\"left\"}",
+                "{\"n\":1,\"id\":\"right:0\"}", "{\"n\":2,\"id\":\"left:0\"}",
             ])
     }
 

@@ -6,6 +6,8 @@ final class IngestSource: Source {
     private let queue: IngestQueue
     private let doors: IngestDoors
     private let name: String
+    /// What stands before the number in the id of a record.
+    private let file: String
     private let isKept: Bool
     /// Records that were ever read, also by earlier runs on the same store.
     private var count: UInt64
@@ -14,6 +16,7 @@ final class IngestSource: Source {
     init(_ doors: IngestDoors, context: RunContext) {
         self.doors = doors
         name = context.sourceName
+        file = name == "source" ? "ingest" : name
         queue = doors.open(name)
         isKept = context.resumption.isKept
         // Records of an earlier run are not these: they have names of their own.
@@ -26,7 +29,7 @@ final class IngestSource: Source {
         into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         batch.source = name
-        batch.file = "ingest"
+        batch.file = file
         queue.wait(milliseconds: milliseconds)
         queue.take(from: count, isKept: isKept) { json in
             add(json, to: batch)

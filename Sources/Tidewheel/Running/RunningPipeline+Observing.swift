@@ -52,8 +52,8 @@ extension RunningPipeline {
     /// changes.
     ///
     /// - Parameter id: `meta.id` of the record: the `id` of a dead letter, or FILE:POSITION, which
-    ///   is `ingest:NUMBER` for one that was handed in. It is looked for among the dead letters,
-    ///   the last records, and the files of the sources.
+    ///   is `ingest:NUMBER`, or SOURCE:NUMBER with several sources, for one that was handed in. It
+    ///   is looked for among the dead letters, the last records, and the files of the sources.
     /// - Throws: ``PipelineError`` when there is no such record.
     public func explain(_ id: String) async throws(PipelineError) -> Explanation {
         let run = run
