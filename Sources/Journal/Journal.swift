@@ -236,8 +236,8 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         written.segment == segment ? written.end : SegmentHeader.size
     }
 
-    /// Syncs what is left, ends the thread and lets go of the store, which others may have from then
-    /// on. Throws when the journal had failed.
+    /// Syncs what is left, ends the thread and lets go of the store, which others may have from
+    /// then on. Throws when the journal had failed.
     public func close() throws(JournalError) {
         monitor.lock()
         defer { monitor.unlock() }
