@@ -1,3 +1,4 @@
+import Synchronization
 import TestKit
 import Testing
 import Tidewheel
@@ -57,6 +58,36 @@ import Tidewheel
         try await running.submit(["n": 1])
         let error = await #expect(throws: PipelineError.self) { _ = try await running.stop() }
         #expect(error?.description.contains("no more room") == true)
+    }
+
+    @Test func `what a sink in Swift throws is about one record`() async throws {
+        let folder = folder()
+        var pipeline = try Pipeline(folder: folder.path)
+        let taken = Mutex<[Value?]>([])
+        let tries = Mutex(0)
+        try pipeline.addSink("picky", from: "shape") { record throws(ConnectorError) in
+            if record["n"] == 2 {
+                throw ConnectorError(
+                    "no", remedy: .refuse([RefusedRow(index: 0, reason: "two is taken")]))
+            }
+            if record["n"] == 3,
+                tries.withLock({
+                    $0 += 1; return $0
+                }) < 3
+            {
+                throw ConnectorError("busy", remedy: .retry(afterMilliseconds: 1))
+            }
+            taken.withLock { $0.append(record["n"]) }
+        }
+        let letters = try pipeline.output(from: "dead_letters")
+        let running = try pipeline.start()
+        try await running.ingest(contentsOf: (1...4).map { ["n": .integer($0)] })
+        try await running.stop()
+        #expect(taken.withLock { $0 } == [1, 3, 4])
+        var reasons: [String] = []
+        for await letter in letters { reasons.append(letter["reason"]?.text ?? "") }
+        #expect(reasons.count == 1)
+        #expect(reasons.first?.contains("two is taken") == true)
     }
 
     @Test func `a stage that is not there is told with a guess`() throws {
