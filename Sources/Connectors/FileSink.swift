@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 
 /// Rows into a file. With `--once` they go to a file beside it that takes its name at the end, so
@@ -186,7 +186,7 @@ final class FileSink: Sink {
 
 extension SinkKind {
     /// `file`: JSON lines into a file.
-    public static let file = SinkKind(name: "file") { setting, diagnostics in
+    package static let file = SinkKind(name: "file") { setting, diagnostics in
         var reader = SettingReader(setting, what: "sink.file")
         reader.require("path")
         let path = reader.string("path")

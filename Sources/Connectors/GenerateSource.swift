@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
@@ -123,7 +123,7 @@ final class GenerateSource: Source {
 
 extension SourceKind {
     /// `generate`: records made by a Lua script.
-    public static let generate = SourceKind(name: "generate") { setting, diagnostics in
+    package static let generate = SourceKind(name: "generate") { setting, diagnostics in
         var reader = SettingReader(setting, what: "source.generate")
         reader.require("script")
         let script = reader.string("script")

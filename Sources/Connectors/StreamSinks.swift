@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 internal import Records
 
@@ -94,7 +94,7 @@ final class NullSink: Sink {
 extension SinkKind {
     /// `stdout`: JSON lines to standard output, at once or, with `outbox: true`, once their commit
     /// is kept.
-    public static let stdout = SinkKind(name: "stdout", outbox: outboxLocation) {
+    package static let stdout = SinkKind(name: "stdout", outbox: outboxLocation) {
         setting, diagnostics in
         var reader = SettingReader(setting, what: "sink.stdout")
         // Says that readers know revised rows; what is written stays the same.
@@ -122,7 +122,7 @@ extension SinkKind {
     }
 
     /// `null`: counts the rows and forgets them.
-    public static let null = SinkKind(name: "null", isAppendOnly: false) { setting, diagnostics in
+    package static let null = SinkKind(name: "null", isAppendOnly: false) { setting, diagnostics in
         diagnostics += SettingReader(setting, what: "sink.null").finish()
         return { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(NullSink()) }
     }
