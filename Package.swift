@@ -95,7 +95,9 @@ let package = Package(
             path: "examples/embedded/operating", exclude: ["pipeline"]),
         .target(name: "TestKit", dependencies: ["Journal"], path: "Sources/TestKit"),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "TestKit"]),
-        .testTarget(name: "QueueingTests", dependencies: ["Journal", "Queueing", "TestKit"]),
+        .testTarget(
+            name: "QueueingTests", dependencies: ["Journal", "Queueing", "TestKit"],
+            exclude: ["Fixtures"]),
         .testTarget(
             name: "SimulationTests", dependencies: ["Journal", "Queueing", "TestKit"]),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "TestKit"]),

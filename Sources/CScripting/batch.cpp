@@ -8,35 +8,6 @@
 
 namespace tidewheel {
 
-// ---- dead letters
-
-void deliver_letter(tw_vm *vm) {
-    vm->letter.clear();
-    write_letter(vm, vm->letter);
-    vm->counts.dead_letters++;
-    count_name(vm->dead, vm->failure.stage, 1);
-    if (vm->tools.meter) meter_letter(vm);
-    if (vm->letter_output.wires.empty() || vm->letter.failed) return;
-    vm->letter.reserve(64);
-    memset(vm->letter.bytes + vm->letter.length, 0, 64);
-    const char *text = vm->letter.bytes;
-    vm->in_letter = true;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        begin_record(vm);
-        vm->arena.reset();
-        Node *node = fresh_node(vm, text, vm->letter.length);
-        if (node && deliver(vm, vm->letter_output, node)) {
-            commit(vm);
-            break;
-        }
-        // A rule that fails on a dead letter must not lose it: it goes on as it is.
-        roll_back(vm);
-        vm->skip_rules = true;
-        count_name(vm->metrics, "dead_letter_stage_errors", 1);
-    }
-    vm->in_letter = vm->skip_rules = false;
-}
-
 static int64_t current_watermark(tw_vm *vm) {
     const tw_batch &batch = *vm->batch;
     return vm->watermarks.current(batch.source_index, batch.has_floor ? batch.floor : INT64_MAX,
@@ -51,6 +22,7 @@ static void meet_watermark(tw_vm *vm) {
 }
 
 static void reject_line(tw_vm *vm, const char *problem) {
+    vm->counts.failed_records++;
     if (vm->time_reader.active) meet_watermark(vm);
     char reason[400];
     int length = snprintf(reason, sizeof reason, "%s", problem);
@@ -65,6 +37,7 @@ static void reject_line(tw_vm *vm, const char *problem) {
 // ---- time
 
 static void reject_time(tw_vm *vm, const std::string &reason) {
+    vm->counts.failed_records++;
     begin_record(vm);
     note_failure(vm, "invalid", reason.data(), reason.size());
     vm->failure.error_length = 0;
@@ -121,6 +94,15 @@ static bool attempt_record(tw_vm *vm, const char *text, size_t length, int32_t p
     return deliver(vm, vm->source_output, root);
 }
 
+// True when something has come of the record in progress.
+static bool has_written(const tw_vm *vm) {
+    for (uint32_t i = 0; i < vm->sink_count; i++)
+        if (vm->sinks[i]->length != vm->marks[i]) return true;
+    for (size_t i = 0; vm->rows && i < vm->aggregates.size(); i++)
+        if (vm->rows[i]->rows.size() != vm->rows_marks[i].rows) return true;
+    return false;
+}
+
 static void run_record(tw_vm *vm, const char *text, size_t length, int32_t partition) {
     Problem problem;
     if (!vm->ingress.read_object(text, length, vm->fields, problem)) {
@@ -134,9 +116,11 @@ static void run_record(tw_vm *vm, const char *text, size_t length, int32_t parti
     vm->root_length = length;
     if (vm->time_reader.active && !admit_time(vm, text)) return;
     if (attempt_record(vm, text, length, partition)) {
+        if (vm->pending.dropped && !has_written(vm)) vm->counts.dropped_records++;
         commit(vm);
         return;
     }
+    vm->counts.failed_records++;
     roll_back(vm);
     bool was_error = !strcmp(vm->failure.kind, "error") || !strcmp(vm->failure.kind, "budget");
     if (vm->config.trace && was_error) {
@@ -355,6 +339,7 @@ static void visit(Visitor &visitor) {
     if (visitor.slice) visitor.slice->index = uint32_t(visitor.index);
     if (!vm->time_reader.active || !is_done) return collect(vm);
     vm->watermark = visitor.batch->times ? visitor.batch->end_watermark : current_watermark(vm);
+    vm->time_reached = vm->watermark;
     vm->record_index = uint32_t(visitor.index);
     if (!visitor.scan && timers_due(vm)) fire_timers(vm, vm->watermark);
     collect(vm);
@@ -400,4 +385,11 @@ int64_t tw_vm_watermark(const tw_vm *vm) { return vm->watermarks.highest; }
 int64_t tw_vm_newest(const tw_vm *vm, uint32_t source_index) {
     const std::vector<int64_t> &newest = vm->watermarks.newest;
     return source_index < newest.size() ? newest[source_index] : TW_NO_TIME;
+}
+
+void tw_vm_sweep(tw_vm *vm) {
+    read_clock(vm);
+    bool is_known = vm->time_reader.active && vm->time_reached != TW_NO_TIME;
+    vm->state.raise_floor(is_known ? vm->time_reached : vm->now_milliseconds, is_known);
+    vm->state.sweep(SIZE_MAX);
 }

@@ -134,4 +134,31 @@ void write_letter(tw_vm *vm, Text &out) {
     out.append('}');
 }
 
+void deliver_letter(tw_vm *vm) {
+    vm->letter.clear();
+    write_letter(vm, vm->letter);
+    vm->counts.dead_letters++;
+    count_name(vm->dead, vm->failure.stage, 1);
+    if (vm->tools.meter) meter_letter(vm);
+    if (vm->letter_output.wires.empty() || vm->letter.failed) return;
+    vm->letter.reserve(64);
+    memset(vm->letter.bytes + vm->letter.length, 0, 64);
+    const char *text = vm->letter.bytes;
+    vm->in_letter = true;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        begin_record(vm);
+        vm->arena.reset();
+        Node *node = fresh_node(vm, text, vm->letter.length);
+        if (node && deliver(vm, vm->letter_output, node)) {
+            commit(vm);
+            break;
+        }
+        // A rule that fails on a dead letter must not lose it: it goes on as it is.
+        roll_back(vm);
+        vm->skip_rules = true;
+        count_name(vm->metrics, "dead_letter_stage_errors", 1);
+    }
+    vm->in_letter = vm->skip_rules = false;
+}
+
 }  // namespace tidewheel

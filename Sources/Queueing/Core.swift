@@ -42,7 +42,8 @@ extension Transaction {
             }
         }
         for (offset, body) in newBodies { queues.volatileBodies[offset] = body }
-        for (queue, tally, count) in tallies { queues.queues[Int(queue)].totals.add(tally, count) }
+        // What was counted stays.
+        tallies.removeAll(keepingCapacity: true)
     }
 }
 
@@ -60,22 +61,6 @@ extension Operation {
             return .record(record)
         case .moved(let numbers, _): return .moved(numbers, own)
         default: return self
-        }
-    }
-}
-
-extension QueueTotals {
-    mutating func add(_ tally: Transaction.Tally, _ count: Int) {
-        switch tally {
-        case .published: published += count
-        case .delivered: delivered += count
-        case .redelivered: redelivered += count
-        case .acknowledged: acknowledged += count
-        case .failed: failed += count
-        case .leaseExpired: leasesExpired += count
-        case .dead: dead += count
-        case .deduplicated: deduplicated += count
-        case .redriven: redriven += count
         }
     }
 }

@@ -56,7 +56,11 @@ public struct CronJob: Sendable {
     }
 
     /// The tick after a time, in seconds since 1970; nil for never.
+    ///
+    /// When clocks are put back, a schedule with hours of its own happens in the first of the two,
+    /// and one for any hour in both.
     public func tick(after seconds: Int64) -> Int64? {
+        if schedule.isAnyHour { return tickOfAnyHour(after: seconds) }
         var clock = zone.clock(seconds)
         // Clocks that go back show times again: a tick lies after the time, not before it.
         for _ in 0..<48 {
@@ -68,19 +72,60 @@ public struct CronJob: Sendable {
         return nil
     }
 
-    /// The ticks to be published now: of those after `last`, up to `now`, in seconds since 1970.
-    public func ticks(after last: Int64, upTo now: Int64) -> [Int64] {
-        var ticks: [Int64] = []
-        var time = last
-        while let next = tick(after: time), next <= now {
-            if missed != .all { ticks.removeAll(keepingCapacity: true) }
-            ticks.append(next)
-            time = next
-            if ticks.count >= 10_000 { break }
+    /// Goes by the time that passes, and begins anew wherever clocks are put forward or back.
+    private func tickOfAnyHour(after seconds: Int64) -> Int64? {
+        var start = seconds
+        for _ in 0..<48 {
+            let clock = zone.clock(start)
+            guard let next = schedule.next(after: clock) else { return nil }
+            let time = start + CivilTime.seconds(next) - CivilTime.seconds(clock)
+            if zone.clock(time) == next { return time }
+            let change = change(after: start, upTo: time)
+            if schedule.happens(at: zone.clock(change)) { return change }
+            start = change
         }
+        return nil
+    }
+
+    /// The second at which clocks are put forward or back between two times that differ in it.
+    private func change(after start: Int64, upTo end: Int64) -> Int64 {
+        func offset(_ time: Int64) -> Int64 { CivilTime.seconds(zone.clock(time)) - time }
+        var (low, high) = (start, end)
+        while high - low > 1 {
+            let middle = low + (high - low) / 2
+            if offset(middle) == offset(start) { low = middle } else { high = middle }
+        }
+        return high
+    }
+
+    /// The ticks to be published now: of those after `last`, up to `now`, in seconds since 1970.
+    /// When all that were missed are to happen, the first `limit` of them.
+    public func ticks(after last: Int64, upTo now: Int64, limit: Int = 1_000) -> [Int64] {
+        switch missed {
+        case .all:
+            var ticks: [Int64] = []
+            while ticks.count < limit, let next = tick(after: ticks.last ?? last), next <= now {
+                ticks.append(next)
+            }
+            return ticks
+        case .once: return latestTick(after: last, upTo: now).map { [$0] } ?? []
         // Whoever is a second late did not miss it.
-        if missed == .skip { ticks.removeAll { now - $0 > 60 } }
-        return ticks
+        case .skip: return latestTick(after: max(last, now - 61), upTo: now).map { [$0] } ?? []
+        }
+    }
+
+    /// Looks for it from the end on, further and further back: there may be millions of them.
+    private func latestTick(after last: Int64, upTo now: Int64) -> Int64? {
+        var span: Int64 = 60
+        while true {
+            let start = max(last, now - span)
+            if var found = tick(after: start), found <= now {
+                while let next = tick(after: found), next <= now { found = next }
+                return found
+            }
+            if start == last { return nil }
+            span *= 8
+        }
     }
 
     /// The message of a tick. It must go to a queue that compares ids.

@@ -11,6 +11,9 @@ public struct CronSchedule: Sendable, Hashable {
     private var weekdays: UInt64
     private var isAnyDay: Bool
     private var isAnyWeekday: Bool
+    /// True when the hour is `*`, or every so many: such a schedule goes by the time that passes,
+    /// so that it happens in both hours when clocks are put back.
+    let isAnyHour: Bool
 
     /// A time as clocks show it.
     public struct Clock: Sendable, Hashable {
@@ -60,6 +63,7 @@ public struct CronSchedule: Sendable, Hashable {
         self.weekdays = weekdays
         isAnyDay = fields[2].first == "*"
         isAnyWeekday = fields[4].first == "*"
+        isAnyHour = fields[1].first == "*"
     }
 
     private static func field(
@@ -114,6 +118,13 @@ public struct CronSchedule: Sendable, Hashable {
         let isWeekday = Self.has(weekdays, Self.weekday(year, month, day))
         if isAnyDay || isAnyWeekday { return isDay && isWeekday }
         return isDay || isWeekday
+    }
+
+    /// True when it happens at this very second.
+    func happens(at clock: Clock) -> Bool {
+        Self.has(months, clock.month) && fits(clock.year, clock.month, clock.day)
+            && Self.has(hours, clock.hour) && Self.has(minutes, clock.minute)
+            && Self.has(seconds, clock.second)
     }
 
     /// The first time after `clock`, within the next nine years; nil when there is none, as for the

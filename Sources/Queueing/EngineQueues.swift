@@ -1,7 +1,7 @@
 internal import Journal
 
-/// Queues that the engine keeps for itself. Their names begin with a dot, so that nobody declares
-/// them, and `queue stats` leaves them out.
+/// Queues that the engine keeps for itself. Their names begin with a dot: nobody else declares or
+/// changes them, and `queue stats` leaves them out.
 extension QueueSettings {
     /// What operators did to queues and letters: the last ten thousand acts.
     public static var audit: QueueSettings { engine(".audit", 10_000) }
@@ -26,6 +26,13 @@ extension Transaction {
         guard let number = queues.names[settings.name] else { return nil }
         // A note that does not fit is no reason to refuse what it is about.
         return try? publish(NewMessage(line), to: QueueHandle(number: number)).id
+    }
+}
+
+extension Store {
+    /// A queue of the engine's own, to be changed by the engine. Throws when there is none.
+    package func engineQueue(_ name: String) throws(QueueError) -> QueueHandle {
+        QueueHandle(number: try queue(name).number)
     }
 }
 

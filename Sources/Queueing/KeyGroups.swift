@@ -11,15 +11,40 @@ struct KeyGroups {
 
     var count: Int { groups.count }
 
-    /// True when the message may be delivered now; otherwise it waits for its turn.
-    mutating func enter(_ key: UInt64, _ number: UInt64) -> Bool {
+    /// True when the message may be delivered now; otherwise it waits for its turn, `byNumber` in
+    /// front of the first later one.
+    mutating func enter(_ key: UInt64, _ number: UInt64, byNumber: Bool = false) -> Bool {
         guard let active = groups[key]?.active else {
             groups[key] = Group(active: number)
             return true
         }
         if active == number { return true }
-        groups[key]?.waiting.append(number)
+        let place = byNumber ? waiting(key).firstIndex { $0 > number } : nil
+        if let place {
+            groups[key]?.waiting.insert(number, at: place)
+        } else {
+            groups[key]?.waiting.append(number)
+        }
         return false
+    }
+
+    /// The message whose turn it is.
+    func active(_ key: UInt64) -> UInt64? { groups[key]?.active }
+
+    /// Those that wait, the next one first; some may have gone.
+    func waiting(_ key: UInt64) -> ArraySlice<UInt64> {
+        groups[key].map { $0.waiting[$0.first...] } ?? []
+    }
+
+    /// It is this message's turn; the one whose turn it was is next.
+    mutating func goBefore(_ key: UInt64, _ number: UInt64) {
+        guard var group = groups[key] else { return }
+        group.waiting.removeFirst(group.first)
+        group.waiting.removeAll { $0 == number }
+        group.waiting.insert(group.active, at: 0)
+        group.first = 0
+        group.active = number
+        groups[key] = group
     }
 
     func isActive(_ key: UInt64, _ number: UInt64) -> Bool { groups[key]?.active == number }

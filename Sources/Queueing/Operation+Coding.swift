@@ -1,9 +1,9 @@
 internal import Journal
 
 extension [UInt8] {
-    /// 72 bytes: number u64, queue u16, state u8, priority u8, deaths and owner u8, at most once
-    /// u8, attempts u16, time i64, expiry i64, token u32, started u32, key u64, position and
-    /// history of three u32 each. Words are put together first: growing an array once is cheaper
+    /// 72 bytes: number u64, queue u16, state u8, priority u8, flags u8, at most once u8, attempts
+    /// u16, time i64, expiry i64, token u32, started u32, key u64, position and history of three
+    /// u32 each. Words are put together first: growing an array once is cheaper
     /// than often.
     mutating func put(_ record: Record) {
         // Zero says there is none: no entry begins at the start of a segment.
@@ -11,7 +11,7 @@ extension [UInt8] {
         let labels =
             UInt64(record.queue) | UInt64(record.state.rawValue) << 16
             | UInt64(record.priority) << 24
-            | UInt64(record.deaths | (record.isOwned ? 0x80 : 0)) << 32
+            | UInt64(record.flags) << 32
             | UInt64(record.isAtMostOnce ? 1 : 0) << 40 | UInt64(record.attempts) << 48
         let words: InlineArray<9, UInt64> = [
             record.number.littleEndian, labels.littleEndian,
@@ -25,12 +25,11 @@ extension [UInt8] {
         unsafe put(words.span.bytes)
     }
 
-    /// 28 bytes: number u64, state u8, deaths and owner u8, attempts u16, time i64, token u32,
-    /// started u32.
+    /// 28 bytes: number u64, state u8, flags u8, attempts u16, time i64, token u32, started u32.
     mutating func put(_ update: Update) {
         let labels =
             UInt32(update.state.rawValue)
-            | UInt32(update.deaths | (update.isOwned ? 0x80 : 0)) << 8
+            | UInt32(update.flags) << 8
             | UInt32(update.attempts) << 16
         let words: InlineArray<7, UInt32> = [
             UInt32(truncatingIfNeeded: update.number).littleEndian,
@@ -49,6 +48,19 @@ extension [UInt8] {
         put(known.number)
     }
 
+    mutating func put(_ suspect: SuspectRecord) {
+        put(suspect.number)
+        put(suspect.suspect.group)
+        put(suspect.suspect.deaths)
+    }
+
+    /// 11 bytes: queue u16, which count u8, value u64.
+    mutating func put(_ total: TotalRecord) {
+        put(UInt64(total.queue) | UInt64(total.tally.rawValue) << 16 | total.value << 24)
+        put(UInt8(truncatingIfNeeded: total.value >> 40))
+        put(UInt16(truncatingIfNeeded: total.value >> 48))
+    }
+
     mutating func put(_ queue: QueueRecord) {
         put(queue.queue)
         put(UInt8((queue.isPublishPaused ? 1 : 0) | (queue.isConsumePaused ? 2 : 0)))
@@ -59,6 +71,27 @@ extension [UInt8] {
 extension UInt64 {
     /// Two numbers, the first one in the low half.
     fileprivate init(_ low: UInt32, _ high: UInt32) { self = UInt64(low) | UInt64(high) << 32 }
+}
+
+/// The flags of records and updates. The two lowest bits were a count of deaths that told nothing
+/// of what else was under way; they are left out of account.
+private struct Flags {
+    static let keepsPlace: UInt8 = 4
+    static let isSuspect: UInt8 = 8
+    static let isOwned: UInt8 = 0x80
+
+    static func of(_ isOwned: Bool, _ isSuspect: Bool, _ keepsPlace: Bool) -> UInt8 {
+        (isOwned ? Self.isOwned : 0) | (isSuspect ? Self.isSuspect : 0)
+            | (keepsPlace ? Self.keepsPlace : 0)
+    }
+}
+
+extension Record {
+    fileprivate var flags: UInt8 { Flags.of(isOwned, isSuspect, keepsPlace) }
+}
+
+extension Update {
+    fileprivate var flags: UInt8 { Flags.of(isOwned, isSuspect, keepsPlace) }
 }
 
 extension EntryReader {
@@ -82,8 +115,9 @@ extension EntryReader {
         record.state = state(at: start + 10)
         record.priority = min(number(UInt8.self, at: start + 11), 9)
         let flags = number(UInt8.self, at: start + 12)
-        record.deaths = flags & 3
-        record.isOwned = flags & 0x80 != 0
+        record.isOwned = flags & Flags.isOwned != 0
+        record.isSuspect = flags & Flags.isSuspect != 0
+        record.keepsPlace = flags & Flags.keepsPlace != 0
         record.isAtMostOnce = number(UInt8.self, at: start + 13) & 1 != 0
         record.attempts = number(UInt16.self, at: start + 14)
         record.time = number(Int64.self, at: start + 16)
@@ -104,8 +138,9 @@ extension EntryReader {
         let flags = number(UInt8.self, at: start + 9)
         return Update(
             number: number(UInt64.self, at: start), state: state(at: start + 8),
-            attempts: number(UInt16.self, at: start + 10), deaths: flags & 3,
-            isOwned: flags & 0x80 != 0, time: number(Int64.self, at: start + 12),
+            attempts: number(UInt16.self, at: start + 10), isOwned: flags & Flags.isOwned != 0,
+            isSuspect: flags & Flags.isSuspect != 0, keepsPlace: flags & Flags.keepsPlace != 0,
+            time: number(Int64.self, at: start + 12),
             token: number(UInt32.self, at: start + 20),
             started: number(UInt32.self, at: start + 24))
     }
@@ -116,6 +151,22 @@ extension EntryReader {
         let until = integer(Int64.self)
         return KnownID(
             id: IDHash(high: high, low: low), until: until, number: integer(UInt64.self))
+    }
+
+    mutating func suspect() -> SuspectRecord {
+        let number = integer(UInt64.self)
+        let group = integer(UInt32.self)
+        return SuspectRecord(
+            number: number,
+            suspect: PoisonTrial.Suspect(group: group, deaths: integer(UInt8.self)))
+    }
+
+    /// A count; nil when a later version has made one that is not known here.
+    mutating func total() -> TotalRecord? {
+        let queue = integer(UInt16.self)
+        let tally = QueueTotals.Tally(rawValue: integer(UInt8.self))
+        let value = integer(UInt64.self)
+        return tally.map { TotalRecord(queue: queue, tally: $0, value: value) }
     }
 
     mutating func numbers() -> [UInt64] {
@@ -168,6 +219,16 @@ extension Operation {
                 numbers.append(reader.integer(UInt64.self))
             }
             operation = .moved(numbers, position)
+        case .suspects:
+            var suspects: [SuspectRecord] = []
+            while !reader.isAtEnd { suspects.append(reader.suspect()) }
+            operation = .suspects(suspects)
+        case .totals:
+            var totals: [TotalRecord] = []
+            while !reader.isAtEnd {
+                if let total = reader.total() { totals.append(total) }
+            }
+            operation = .totals(totals)
         case nil: return nil
         }
         return reader.isBroken ? nil : operation

@@ -18,6 +18,10 @@ enum Operation {
     case counter(UInt64)
     /// The body of these messages lies here now.
     case moved([UInt64], LogPosition)
+    /// These messages were under way in a process that died.
+    case suspects([SuspectRecord])
+    /// These counts of queues stand so.
+    case totals([TotalRecord])
 
     /// The kinds of entries; from `foreignKind` on they are not the queues'.
     enum Kind: UInt8 {
@@ -29,6 +33,8 @@ enum Operation {
         case queue = 7
         case counter = 8
         case moved = 9
+        case suspects = 10
+        case totals = 11
     }
     static let foreignKind: UInt8 = 64
 }
@@ -39,13 +45,16 @@ struct Record: Hashable {
     var queue: UInt16 = 0
     var state = MessageState.ready
     var priority: UInt8 = 4
-    var deaths: UInt8 = 0
     var isOwned = false
+    var isSuspect = false
+    var keepsPlace = false
     var isAtMostOnce = false
     var attempts: UInt16 = 0
     var time: Int64 = 0
     var expiry: Int64 = 0
     var token: UInt32 = 0
+    /// When the lease, or the wait for `time`, began: the low 32 bits of milliseconds; zero for a
+    /// wait until a given time.
     var started: UInt32 = 0
     /// Ordering keys as a hash; zero for none.
     var key: UInt64 = 0
@@ -64,8 +73,9 @@ struct Update: Hashable {
     var number: UInt64
     var state: MessageState
     var attempts: UInt16
-    var deaths: UInt8 = 0
     var isOwned = false
+    var isSuspect = false
+    var keepsPlace = false
     var time: Int64
     var token: UInt32 = 0
     var started: UInt32 = 0
@@ -122,6 +132,19 @@ private struct Fingerprint {
         mixed = (mixed ^ mixed >> 33) &* 0xC4CE_B9FE_1A85_EC53
         return mixed ^ mixed >> 33
     }
+}
+
+/// A message that may have killed its process.
+struct SuspectRecord: Hashable {
+    var number: UInt64
+    var suspect: PoisonTrial.Suspect
+}
+
+/// How far one count of a queue has come since its store was made.
+struct TotalRecord: Hashable {
+    var queue: UInt16
+    var tally: QueueTotals.Tally
+    var value: UInt64
 }
 
 /// What the log knows of a queue itself.

@@ -15,6 +15,12 @@ struct QueueSet {
     var histories: [UInt64: LogPosition] = [:]
     /// The few messages that are delivered at most once though their queue says otherwise.
     var atMostOnce: Set<UInt64> = []
+    /// Messages that may have killed a process.
+    var trial = PoisonTrial()
+    /// How many messages the process that has the store has for itself.
+    private(set) var ownedLeases = 0
+    /// Queues some of whose counts are to be written.
+    var counted: [UInt16] = []
     var use = SegmentUse()
     /// Bodies of messages that are never written, by the offset of their position.
     var volatileBodies: [UInt32: [UInt8]] = [:]
@@ -41,6 +47,8 @@ struct QueueSet {
         case .queue(let queue): apply(queue)
         case .counter(let number): nextNumber = max(nextNumber, number)
         case .moved(let moved, let position): for number in moved { move(number, position) }
+        case .suspects(let suspects): for suspect in suspects { apply(suspect) }
+        case .totals(let totals): for total in totals { apply(total) }
         }
     }
 
@@ -76,8 +84,10 @@ struct QueueSet {
         slot.queue = record.queue
         slot.state = record.state
         slot.priority = record.priority
-        slot.deaths = record.deaths
         slot.isOwned = record.isOwned
+        if slot.isSuspect, !record.isSuspect { trial.clear(record.number) }
+        slot.isSuspect = record.isSuspect
+        slot.keepsPlace = record.keepsPlace
         slot.attempts = record.attempts
         slot.time = record.time
         slot.expiry = record.expiry
@@ -105,8 +115,10 @@ struct QueueSet {
         var slot = slots[index]
         slot.state = update.state
         slot.attempts = update.attempts
-        slot.deaths = update.deaths
         slot.isOwned = update.isOwned
+        if slot.isSuspect, !update.isSuspect { trial.clear(update.number) }
+        slot.isSuspect = update.isSuspect
+        slot.keepsPlace = update.keepsPlace
         slot.time = update.time
         slot.token = update.token
         slot.started = update.started
@@ -117,13 +129,14 @@ struct QueueSet {
     private mutating func remove(_ number: UInt64) {
         guard let index = numbers.find(number, slots) else { return }
         detach(index, leavesKey: true)
-        use.add(slots[index].segment, -1, -Int(slots[index].length))
-        setHistory(index, nil)
-        if slots[index].hasKey { keys[number] = nil }
+        // A copy is looked at: each look into the table costs its checks.
+        let slot = slots[index]
+        use.add(slot.segment, -1, -Int(slot.length))
+        if slot.hasHistory { setHistory(index, nil) }
+        if slot.hasKey { keys[number] = nil }
+        if slot.isSuspect { trial.clear(number) }
         if !atMostOnce.isEmpty { atMostOnce.remove(number) }
-        if slots[index].segment == Self.volatileSegment {
-            volatileBodies[slots[index].offset] = nil
-        }
+        if slot.segment == Self.volatileSegment { volatileBodies[slot.offset] = nil }
         numbers.remove(number, slots)
         slots.free(index)
     }
@@ -154,18 +167,20 @@ struct QueueSet {
         guard let state = slot.state else { return }
         queues[Int(slot.queue)].counts[state] += 1
         if state == .ready { enterLine(index) }
+        if slot.isOwned {
+            ownedLeases += 1
+            if slot.isSuspect { trial.begin(slot.number) }
+        }
         wheel.insert(index, &slots)
     }
 
-    private mutating func enterLine(_ index: UInt32) {
+    /// Puts a ready message into its queue's line, or lets it wait for its ordering key.
+    mutating func enterLine(_ index: UInt32) {
         let slot = slots[index]
-        if slot.hasKey, let key = keys[slot.number], !groups.enter(key, slot.number) {
-            slots[index].isBlocked = true
-            return
-        }
+        if slot.hasKey, let key = keys[slot.number], !enterKey(key, index) { return }
         let queue = Int(slot.queue)
         let priority = Int(slot.priority)
-        if slot.attempts > 0 {
+        if slot.attempts > 0 || slot.keepsPlace {
             queues[queue].lines[priority].insertReturned(index, &slots)
         } else {
             queues[queue].lines[priority].append(index, &slots)
@@ -181,16 +196,12 @@ struct QueueSet {
         let queue = Int(slot.queue)
         queues[queue].counts[state] -= 1
         if slot.isTimed { wheel.remove(index, &slots) }
+        if slot.isOwned {
+            ownedLeases -= 1
+            if slot.isSuspect { trial.end() }
+        }
         if state == .ready {
-            if slot.isBlocked {
-                slots[index].isBlocked = false
-            } else {
-                let priority = Int(slot.priority)
-                queues[queue].lines[priority].remove(index, &slots, numbers)
-                if queues[queue].lines[priority].isEmpty {
-                    queues[queue].occupied &= ~(1 << UInt16(priority))
-                }
-            }
+            if slot.isBlocked { slots[index].isBlocked = false } else { leaveLine(index) }
         }
         guard leavesKey, slot.hasKey, let key = keys[slot.number] else { return }
         let next = groups.leave(key, slot.number) { [slots, numbers] number in
@@ -199,6 +210,15 @@ struct QueueSet {
         if let next, let other = numbers.find(next, slots) {
             slots[other].isBlocked = false
             enterLine(other)
+        }
+    }
+
+    @inline(__always)
+    mutating func leaveLine(_ index: UInt32) {
+        let (queue, priority) = (Int(slots[index].queue), Int(slots[index].priority))
+        queues[queue].lines[priority].remove(index, &slots, numbers)
+        if queues[queue].lines[priority].isEmpty {
+            queues[queue].occupied &= ~(1 << UInt16(priority))
         }
     }
 
@@ -211,7 +231,7 @@ struct QueueSet {
 
     // MARK: - Queues
 
-    private mutating func ensureQueue(_ queue: UInt16) {
+    mutating func ensureQueue(_ queue: UInt16) {
         while queues.count <= Int(queue) {
             queues.append(QueueState(QueueSettings("")))
         }

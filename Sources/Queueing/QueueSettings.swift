@@ -72,6 +72,9 @@ public struct QueueSettings: Sendable, Hashable {
     public var messageTTL: Int64?
     /// How often a message is delivered before it is dead; nil for no limit.
     public var maxAttempts: Int? = 20
+    /// How often in a row a message must have been alone in the process that died before it is dead
+    /// as poison; 1 or more. With 1 it is not told from a process that was killed from outside.
+    public var maxDeaths = 3
     /// How long a failed message waits.
     public var retry = RetryPolicy()
     /// How long a lease lasts.

@@ -14,6 +14,8 @@ struct QueueState {
     var occupied: UInt16 = 0
     var counts = QueueCounts()
     var totals = QueueTotals()
+    /// A bit for each count that the log does not know yet.
+    var unwrittenTotals: UInt16 = 0
 
     init(_ settings: QueueSettings) { self.settings = settings }
 }
@@ -50,33 +52,4 @@ public struct QueueCounts: Sendable, Hashable {
             }
         }
     }
-}
-
-/// What happened to a queue since the store was opened.
-public struct QueueTotals: Sendable, Hashable {
-    /// Messages published.
-    public internal(set) var published = 0
-    /// Messages handed over.
-    public internal(set) var delivered = 0
-    /// Of these, those that had been handed over before.
-    public internal(set) var redelivered = 0
-    /// Messages acknowledged.
-    public internal(set) var acknowledged = 0
-    /// Deliveries that failed.
-    public internal(set) var failed = 0
-    /// Leases that ran out.
-    public internal(set) var leasesExpired = 0
-    /// Messages that were dead-lettered, or thrown away for the same reasons.
-    public internal(set) var dead = 0
-    /// Duplicates that were told so.
-    public internal(set) var deduplicated = 0
-    /// Messages refused because the queue was full.
-    public internal(set) var refused = 0
-    /// Receipts that were not the current ones.
-    public internal(set) var stale = 0
-    /// Messages that went back from the dead.
-    public internal(set) var redriven = 0
-
-    /// None of it yet.
-    package init() {}
 }

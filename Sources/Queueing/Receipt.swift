@@ -14,13 +14,14 @@ public struct Receipt: Sendable, Hashable, CustomStringConvertible {
         self.token = token
     }
 
-    /// Reads one; nil when it cannot be one.
+    /// Reads one; nil when it cannot be one. Each receipt is written in one way only.
     public init?(_ text: String) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 3, let number = UInt64(parts[0], radix: 36),
             let attempt = UInt16(parts[1]), let token = UInt32(parts[2], radix: 36)
         else { return nil }
         self.init(number: number, attempt: attempt, token: token)
+        guard description == text else { return nil }
     }
 
     /// `NUMBER-ATTEMPT-TOKEN`.

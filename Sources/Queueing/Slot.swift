@@ -14,7 +14,8 @@ struct Slot: Hashable {
     var segment: UInt32 = 0
     var offset: UInt32 = 0
     var length: UInt32 = 0
-    /// Neighbours in the line of ready messages; while it is leased, the token and the start.
+    /// Neighbours in the line of ready messages; while it is leased or waits for its time, the
+    /// token and the start.
     var next = Self.none
     var previous = Self.none
     /// Neighbours in the timer wheel.
@@ -58,15 +59,20 @@ struct Slot: Hashable {
         get { UInt8(labels >> 3 & 15) }
         set { labels = labels & ~(15 << 3) | UInt16(newValue) << 3 }
     }
-    /// How often in a row the process died that had it.
-    var deaths: UInt8 {
-        get { UInt8(labels >> 7 & 3) }
-        set { labels = labels & ~(3 << 7) | UInt16(min(newValue, 3)) << 7 }
-    }
 
     private subscript(bit: UInt16) -> Bool {
         get { labels >> bit & 1 == 1 }
         set { labels = labels & ~(1 << bit) | (newValue ? 1 << bit : 0) }
+    }
+    /// It was under way in a process that died, and is not cleared yet.
+    var isSuspect: Bool {
+        get { self[7] }
+        set { self[7] = newValue }
+    }
+    /// Its number says where it stands among the ready ones, though no delivery of it counts.
+    var keepsPlace: Bool {
+        get { self[8] }
+        set { self[8] = newValue }
     }
     var hasHistory: Bool {
         get { self[9] }
@@ -105,7 +111,7 @@ struct Slot: Hashable {
         get { next }
         set { next = newValue }
     }
-    /// When the lease began, in the low 32 bits of milliseconds: enough for 49 days.
+    /// When the lease or the wait began, in the low 32 bits of milliseconds: enough for 49 days.
     var started: UInt32 {
         get { previous }
         set { previous = newValue }

@@ -182,7 +182,7 @@ public struct QueueStatus: Sendable, Hashable {
     public var isPublishPaused: Bool
     /// What it was told.
     public var settings: QueueSettings
-    /// What happened since the store was opened.
+    /// What happened since `totals.since`.
     public var totals: QueueTotals
 }
 

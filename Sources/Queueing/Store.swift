@@ -45,6 +45,7 @@ public final class Store<Place: Disk>: Sendable {
             _ = queues.declare(.deadLetters(name))
         }
         queues.finishRecovery(now: clock() / 1000)
+        queues.beginCounting(at: clock() / 1000)
         let journal = journal
         core = Core(
             queues: queues, hasForeign: loader.hasForeign,
@@ -113,11 +114,15 @@ public final class Store<Place: Disk>: Sendable {
     private func advance(budget: Int) throws(QueueError) -> Bool {
         core.transaction.now = clock()
         while true {
-            let isDone = try core.transaction.advance(budget: budget)
+            let isDone: Bool
+            do throws(QueueError) { isDone = try core.transaction.advance(budget: budget) } catch {
+                core.transaction.reset()
+                throw error
+            }
+            if core.transaction.steps.isEmpty { return isDone }
             // What just happened may be followed by more: a lease that ran out, then its time.
-            let isQuiet = core.transaction.steps.isEmpty
             _ = try append(nil)
-            if !isDone || isQuiet { return isDone }
+            if !isDone { return false }
         }
     }
 

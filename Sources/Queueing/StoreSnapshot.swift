@@ -146,6 +146,10 @@ extension QueueSet {
                     isConsumePaused: state.isConsumePaused, name: state.settings.name))
             put(.queue, item.count, into: &bytes)
             bytes += item
+            var totals: [UInt8] = []
+            totals.put(state.totals, UInt16(number), QueueTotals.allBits)
+            put(.totals, totals.count, into: &bytes)
+            bytes += totals
         }
         put(.counter, 8, into: &bytes)
         bytes.put(nextNumber)
@@ -160,6 +164,10 @@ extension QueueSet {
             else { continue }
             put(.record, Record.size, into: &bytes)
             bytes.put(record(index))
+            if slots[index].isSuspect, let suspect = trial.suspects[slots[index].number] {
+                put(.suspects, 13, into: &bytes)
+                bytes.put(SuspectRecord(number: slots[index].number, suspect: suspect))
+            }
         }
         return last < slots.end ? last : nil
     }

@@ -22,7 +22,7 @@ extension Transaction {
         let number = queues.nextNumber
         if let id = message.id, let window = settings.deduplicate {
             let hash = IDHash(queue: queue, id: id)
-            if let first = newIDs[hash] ?? queues.known.number(of: hash, at: milliseconds) {
+            if let first = knownNumber(of: hash) {
                 tally(queue, .deduplicated)
                 guard settings.onDuplicate == .replaceIfScheduled, takePlace(of: first, queue)
                 else { return (first, .repeats) }
@@ -42,6 +42,24 @@ extension Transaction {
         return (number, .new)
     }
 
+    /// The number of the message that has an id, while the queue remembers it.
+    func knownNumber(of id: IDHash) -> UInt64? {
+        guard let added = newIDs[id] else { return queues.known.number(of: id, at: milliseconds) }
+        return added == Self.forgotten ? nil : added
+    }
+
+    /// The id of a message that is gone by order may be published again. What of it is known stays
+    /// in the table, over.
+    mutating func forget(_ id: IDHash, of number: UInt64) {
+        guard knownNumber(of: id) == number else { return }
+        newIDs[id] = Self.forgotten
+        remembered.removeAll { $0.id == id }
+        remembered.append(KnownID(id: id, until: 0, number: number))
+    }
+
+    /// Stands in `newIDs` for an id that is known no more; no message has it.
+    private static let forgotten: UInt64 = 0
+
     /// True when the message waits for its time, and nothing else happens to it.
     private mutating func takePlace(of number: UInt64, _ queue: UInt16) -> Bool {
         guard let index = queues.numbers.find(number, queues.slots),
@@ -60,10 +78,10 @@ extension Transaction {
         guard size >= settings.maxSize else { return }
         if settings.overflow == .dropOldest, let oldest = oldest(queue) {
             added[queue, default: 0] -= 1
-            try bury(oldest, reason: "overflow", attempt: nil)
+            try bury(oldest, reason: "overflow", attempt: nil, at: milliseconds)
             return
         }
-        queues.queues[Int(queue)].totals.refused += 1
+        queues.count(queue, .refused)
         throw full(queue)
     }
 

@@ -1,12 +1,13 @@
 internal import Journal
 
 extension Transaction {
-    /// A delivery as its history tells it.
-    func attempt(_ index: UInt32, _ failure: DeliveryFailure) -> MessageHistory.Attempt {
+    /// A delivery as its history tells it; it ended at `end`, in milliseconds.
+    func attempt(
+        _ index: UInt32, _ failure: DeliveryFailure, at end: Int64
+    ) -> MessageHistory.Attempt {
         var attempt = MessageHistory.Attempt(
             number: Int(queues.slots[index].attempts), reason: failure.reason,
-            error: failure.error, startedAt: queues.started(index, before: milliseconds),
-            endedAt: milliseconds)
+            error: failure.error, startedAt: queues.started(index, before: end), endedAt: end)
         attempt.traceback = failure.traceback
         attempt.ruleSet = failure.ruleSet
         return attempt
@@ -19,16 +20,17 @@ extension Transaction {
         return MessageHistory(entry: unsafe bytes.span.bytes) ?? MessageHistory()
     }
 
-    /// A leased message failed: it waits, or is dead when its attempts are used up.
+    /// A leased message failed, at `end`: it waits from then on, or is dead when its attempts are
+    /// used up. Milliseconds.
     mutating func fail(
-        _ index: UInt32, delay: Int64?, _ failure: DeliveryFailure
+        _ index: UInt32, delay: Int64?, _ failure: DeliveryFailure, at end: Int64
     ) throws(QueueError) {
         let slot = queues.slots[index]
         let settings = queues.queues[Int(slot.queue)].settings
         tally(slot.queue, .failed)
-        let attempt = attempt(index, failure)
+        let attempt = attempt(index, failure, at: end)
         if let limit = settings.maxAttempts, Int(slot.attempts) >= limit {
-            try bury(index, reason: "max_attempts", attempt: attempt)
+            try bury(index, reason: "max_attempts", attempt: attempt, at: end)
             return
         }
         var answer = RetryFunction.Answer.unknown
@@ -42,16 +44,17 @@ extension Transaction {
         case .wait(let given): wait = given
         case .unknown: wait = settings.retry.wait(after: Int(slot.attempts), random: &random)
         case .dead:
-            try bury(index, reason: "given_up", attempt: attempt)
+            try bury(index, reason: "given_up", attempt: attempt, at: end)
             return
         }
         var record = queues.record(index)
         record.state = .retrying
-        record.time = min(milliseconds + max(0, wait), Slot.latest)
+        record.time = min(end + max(0, wait), Slot.latest)
+        // Whoever comes back from the process has not killed it.
+        if slot.isOwned { record.isSuspect = false }
         record.isOwned = false
         record.token = 0
-        record.started = 0
-        if failure.reason != "lease_expired" || !slot.isOwned { record.deaths = 0 }
+        record.started = Self.began(end, until: record.time)
         if slot.segment == Self.volatileSegment {
             add(.record(record), isVolatile: true)
             return
@@ -62,9 +65,10 @@ extension Transaction {
         plan(.record(record), history: history)
     }
 
-    /// A message is dead: it goes to the queue for the dead with all that happened to it, or away.
+    /// A message is dead since `end`: it goes to the queue for the dead with all that happened to
+    /// it, or away. Milliseconds.
     mutating func bury(
-        _ index: UInt32, reason: String, attempt: MessageHistory.Attempt?
+        _ index: UInt32, reason: String, attempt: MessageHistory.Attempt?, at end: Int64
     ) throws(QueueError) {
         if !queues.slots[index].isTouched { touch(index) }
         let slot = queues.slots[index]
@@ -82,12 +86,14 @@ extension Transaction {
         if let attempt { history.add(attempt) }
         history.reason = reason
         history.sourceQueue = source.name
-        history.deadAt = milliseconds
+        // Nobody dies before his last delivery has ended.
+        history.deadAt = max(end, history.attempts.last?.endedAt ?? end)
         var record = queues.record(index)
         record.queue = target
         record.state = .ready
         record.attempts = 0
-        record.deaths = 0
+        record.isSuspect = false
+        record.keepsPlace = false
         record.isOwned = false
         record.time = max(milliseconds, queues.latestStamp)
         // It must not expire again: somebody is to look at it.
@@ -107,20 +113,25 @@ extension Transaction {
         }
     }
 
-    /// Does what time does by itself, as far as `budget` goes. False when there is more to do.
+    /// Does what time does by itself, as far as `budget` goes. False when there is more to do. What
+    /// happens late happens as of the time when it was due.
     mutating func advance(budget: Int) throws(QueueError) -> Bool {
         var rest = budget
+        if max(0, milliseconds) + Self.clockTolerance < queues.wheel.current {
+            queues.clockWentBack(to: max(0, milliseconds))
+        }
         while let index = queues.wheel.popDue(milliseconds, &rest, &queues.slots) {
             let slot = queues.slots[index]
             switch slot.state {
             case .leased:
                 tally(slot.queue, .leaseExpired)
-                try fail(index, delay: nil, DeliveryFailure(reason: "lease_expired"))
+                try fail(
+                    index, delay: nil, DeliveryFailure(reason: "lease_expired"), at: slot.time)
             case .ready:
-                try bury(index, reason: "expired", attempt: nil)
+                try bury(index, reason: "expired", attempt: nil, at: slot.expiry)
             case .scheduled, .retrying:
                 if slot.expiry != 0, slot.expiry <= milliseconds {
-                    try bury(index, reason: "expired", attempt: nil)
+                    try bury(index, reason: "expired", attempt: nil, at: slot.expiry)
                 } else {
                     queues.becomeReady(index)
                 }
@@ -130,44 +141,11 @@ extension Transaction {
         queues.known.forget(before: milliseconds)
         return rest > 0
     }
+}
 
-    /// Gives leases of this process back unprocessed, because it ends in order: they do not count.
-    mutating func releaseOwnedLeases() {
-        var updates: [Update] = []
-        for index in 0..<queues.slots.end {
-            let slot = queues.slots[index]
-            guard slot.state == .leased, slot.isOwned, slot.segment != Self.volatileSegment else {
-                continue
-            }
-            var update = Update(queues.record(index))
-            update.state = .scheduled
-            update.attempts -= min(update.attempts, 1)
-            update.time = milliseconds
-            update.isOwned = false
-            update.token = 0
-            update.started = 0
-            updates.append(update)
-        }
-        if !updates.isEmpty { plan(.updates(updates)) }
-    }
-
-    /// Leases that ended with the process that had them: each was a delivery that failed; the third
-    /// in a row makes the message poison.
-    mutating func endOwnedLeases() throws(QueueError) {
-        for index in 0..<queues.slots.end {
-            let slot = queues.slots[index]
-            guard slot.state == .leased, slot.isOwned else { continue }
-            let failure = DeliveryFailure(
-                reason: "lease_expired", error: "the process that had it ended")
-            queues.slots[index].deaths = slot.deaths + 1
-            if slot.deaths + 1 >= 3 {
-                tally(slot.queue, .failed)
-                try bury(index, reason: "poison", attempt: attempt(index, failure))
-            } else {
-                try fail(index, delay: nil, failure)
-            }
-        }
-    }
+extension Transaction {
+    /// How far clocks are put back every now and then without anything happening, in milliseconds.
+    fileprivate static let clockTolerance: Int64 = 1_000
 }
 
 extension MessageHistory {

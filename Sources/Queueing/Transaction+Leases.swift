@@ -13,12 +13,15 @@ public struct Lease: Sendable {
 
 extension Transaction {
     /// Takes up to `max` ready messages, the most urgent first, for `lease` milliseconds. `isOwned`
-    /// says that the lease is of the process that has the store, and ends with it.
-    /// Empty when there are none, or when receiving is paused. Throws when the lease is too long.
+    /// says that the lease is of the process that has the store, and ends with it; such a process
+    /// gets nothing beside messages that may have killed it, see `PoisonTrial`.
+    /// Empty when there are none, or when receiving is paused. Throws when the lease is too long,
+    /// and when the queue is the engine's.
     public mutating func receive(
         from handle: QueueHandle, max limit: Int, lease: Int64? = nil, isOwned: Bool = false
     ) throws(QueueError) -> [Lease] {
         let queue = handle.number
+        if handle.isReserved { try checkOpen(handle) }
         let settings = queues.queues[Int(queue)].settings
         let length = lease ?? min(settings.lease, settings.maxLease)
         guard length > 0, length <= settings.maxLease else {
@@ -28,7 +31,8 @@ extension Transaction {
                     + "\(settings.maxLease) ms")
         }
         guard !queues.queues[Int(queue)].isConsumePaused, limit > 0 else { return [] }
-        let indices = readyIndices(queue, limit)
+        let isTrial = isOwned && !queues.trial.isEmpty
+        let indices = isTrial ? trialIndices(queue, limit) : readyIndices(queue, limit)
         guard !indices.isEmpty else { return [] }
         let isGone = settings.delivery == .atMostOnce
         if isOwned { hasOwnedLeases = true }
@@ -41,7 +45,7 @@ extension Transaction {
         for index in indices {
             touch(index)
             var record = queues.record(index)
-            if record.attempts > 0 { redelivered += 1 }
+            if record.attempts > 0 || record.keepsPlace { redelivered += 1 }
             record.state = .leased
             record.attempts = record.attempts == .max ? .max : record.attempts + 1
             record.time = milliseconds + length
@@ -70,7 +74,10 @@ extension Transaction {
         return leases
     }
 
-    private func readyIndices(_ queue: UInt16, _ limit: Int) -> [UInt32] {
+    /// The ready messages that go next.
+    func readyIndices(
+        _ queue: UInt16, _ limit: Int, leavesSuspects: Bool = false
+    ) -> [UInt32] {
         var indices: [UInt32] = []
         let now = milliseconds
         for priority in stride(from: 9, through: 0, by: -1)
@@ -78,8 +85,10 @@ extension Transaction {
             queues.queues[Int(queue)].lines[priority].forEach(
                 queues.slots, queues.numbers, queue
             ) { index in
-                let expiry = queues.slots[index].expiry
-                if !queues.slots[index].isTouched, expiry == 0 || expiry > now {
+                let slot = queues.slots[index]
+                if !slot.isTouched, slot.expiry == 0 || slot.expiry > now,
+                    !leavesSuspects || !slot.isSuspect
+                {
                     indices.append(index)
                 }
                 return indices.count < limit
@@ -113,7 +122,7 @@ extension Transaction {
                     && queues.slots[index].attempts == receipt.attempt,
             handle == nil || handle?.number == queues.slots[index].queue
         else {
-            if let handle { queues.queues[Int(handle.number)].totals.stale += 1 }
+            if let handle { queues.count(handle.number, .stale) }
             throw QueueError.stale(receipt.description)
         }
         touch(index)
@@ -150,7 +159,7 @@ extension Transaction {
     ) throws(QueueError) {
         let index = try leased(receipt, in: handle, .fail)
         require(queues.queues[Int(queues.slots[index].queue)].settings.durability)
-        try fail(index, delay: delay, failure)
+        try fail(index, delay: delay, failure, at: milliseconds)
     }
 
     /// The holder refuses the message: it is dead, whatever attempts are left.
@@ -162,7 +171,9 @@ extension Transaction {
         let queue = queues.slots[index].queue
         require(queues.queues[Int(queue)].settings.durability)
         tally(queue, .failed)
-        try bury(index, reason: failure.reason, attempt: attempt(index, failure))
+        try bury(
+            index, reason: failure.reason, attempt: attempt(index, failure, at: milliseconds),
+            at: milliseconds)
     }
 
     /// Gives the message back for `delay` milliseconds; the delivery does not count.
@@ -174,8 +185,11 @@ extension Transaction {
         update.state = .scheduled
         update.attempts -= min(update.attempts, 1)
         update.time = min(milliseconds + max(0, delay), Slot.latest)
+        // Whoever comes back from the process has not killed it.
+        if update.isOwned { update.isSuspect = false }
         update.isOwned = false
         update.token = 0
+        update.started = Self.began(milliseconds, until: update.time)
         add(.updates([update]), isVolatile: queues.slots[index].segment == Self.volatileSegment)
         require(queues.queues[Int(queues.slots[index].queue)].settings.durability)
     }
@@ -227,8 +241,8 @@ extension Update {
     init(_ record: Record) {
         self.init(
             number: record.number, state: record.state, attempts: record.attempts,
-            deaths: record.deaths, isOwned: record.isOwned, time: record.time,
-            token: record.token, started: record.started)
+            isOwned: record.isOwned, isSuspect: record.isSuspect, keepsPlace: record.keepsPlace,
+            time: record.time, token: record.token, started: record.started)
     }
 }
 
@@ -241,13 +255,14 @@ extension QueueSet {
         record.queue = slot.queue
         record.state = slot.state ?? .ready
         record.priority = slot.priority
-        record.deaths = slot.deaths
         record.isOwned = slot.isOwned
+        record.isSuspect = slot.isSuspect
+        record.keepsPlace = slot.keepsPlace
         record.isAtMostOnce = !atMostOnce.isEmpty && atMostOnce.contains(slot.number)
         record.attempts = slot.attempts
         record.time = slot.time
         record.expiry = slot.expiry
-        if slot.state == .leased {
+        if slot.state != .ready {
             record.token = slot.token
             record.started = slot.started
         }
@@ -257,7 +272,7 @@ extension QueueSet {
         return record
     }
 
-    /// When the lease of a slot began.
+    /// When the lease of a slot began, in milliseconds.
     func started(_ index: UInt32, before now: Int64) -> Int64 {
         let ago = UInt32(truncatingIfNeeded: now) &- slots[index].started
         return now - Int64(ago)

@@ -3,7 +3,9 @@ internal import Journal
 /// What an operator does to whole queues.
 extension Transaction {
     /// Takes every message out, whatever its state; returns how many.
-    public mutating func purge(_ handle: QueueHandle) -> Int {
+    /// Throws when it is the engine's.
+    public mutating func purge(_ handle: QueueHandle) throws(QueueError) -> Int {
+        try checkOpen(handle)
         let queue = handle.number
         guard queues.queues[Int(queue)].counts.size > 0 else { return 0 }
         var numbers: [UInt64] = []
@@ -25,7 +27,11 @@ extension Transaction {
     }
 
     /// Stops or goes on handing messages over, and taking them; nil leaves it as it is. Durable.
-    public mutating func pause(_ handle: QueueHandle, consume: Bool?, publish: Bool?) {
+    /// Throws when it is the engine's.
+    public mutating func pause(
+        _ handle: QueueHandle, consume: Bool?, publish: Bool?
+    ) throws(QueueError) {
+        try checkOpen(handle)
         let state = queues.queues[Int(handle.number)]
         plan(
             .queue(
@@ -36,11 +42,12 @@ extension Transaction {
         require(.disk)
     }
 
-    /// Takes one message out by its id, unless somebody has it. False when there is none. `find`
-    /// tells whether a message has the id, for ids that were given.
+    /// Takes one message out by its id, unless somebody has it; the id may be published again at
+    /// once. False when there is none.
     public mutating func cancel(
         _ id: String, in handle: QueueHandle
     ) throws(QueueError) -> Bool {
+        try checkOpen(handle)
         guard let index = try find(id, in: handle.number), !queues.slots[index].isTouched else {
             return false
         }
@@ -50,7 +57,9 @@ extension Transaction {
         }
         touch(index)
         let isVolatile = queues.slots[index].segment == Self.volatileSegment
-        add(.removes([queues.slots[index].number]), isVolatile: isVolatile)
+        let number = queues.slots[index].number
+        add(.removes([number]), isVolatile: isVolatile)
+        forget(IDHash(queue: handle.number, id: id), of: number)
         require(.disk)
         return true
     }
@@ -59,8 +68,7 @@ extension Transaction {
     private func find(_ id: String, in queue: UInt16) throws(QueueError) -> UInt32? {
         var candidates: [UInt64] = []
         if let number = MessageID.number(in: id) { candidates.append(number) }
-        let hash = IDHash(queue: queue, id: id)
-        if let number = queues.known.number(of: hash, at: milliseconds) {
+        if let number = knownNumber(of: IDHash(queue: queue, id: id)) {
             candidates.append(number)
         }
         for number in candidates {

@@ -10,7 +10,9 @@ extension Transaction {
         choices: [UInt64: RedriveChoice]? = nil, after: UInt64 = 0, limit: Int = 1000,
         isDryRun: Bool = false
     ) throws(QueueError) -> Redriven {
-        if target == handle {
+        try checkOpen(handle)
+        if let target { try checkOpen(target) }
+        if target?.number == handle.number {
             throw QueueError(
                 .misuse, "a queue cannot be redriven onto itself; name another one with --to")
         }
@@ -87,6 +89,8 @@ extension Transaction {
         let bytes = try body(at: record.position)
         if let key = unsafe MessageBody(bytes.span.bytes)?.orderingKey {
             record.key = IDHash.key(queue: target, key)
+            // Later ones of its key were kept waiting for it.
+            record.keepsPlace = queues.queues[Int(target)].settings.blocksKeyOfDead
         }
         grow(target)
         tally(target, .redriven)

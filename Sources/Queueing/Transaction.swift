@@ -3,6 +3,8 @@ internal import Journal
 /// A queue of a store, found by its name once.
 public struct QueueHandle: Sendable, Hashable {
     let number: UInt16
+    /// True for the engine's own queues, which nobody else changes.
+    var isReserved = false
 }
 
 /// Commands that happen together or not at all. What they say is checked against the queues as they
@@ -14,23 +16,19 @@ public struct Transaction {
         var entry: Frame.Entry?
     }
 
-    /// Counts that go up when the transaction does happen.
-    enum Tally {
-        case published, delivered, redelivered, acknowledged, failed, leaseExpired, dead
-        case deduplicated, redriven
-    }
-
     var queues = QueueSet()
     var frame = Frame(capacity: 1 << 16)
     var steps: [Step] = []
     var tallies: [(queue: UInt16, tally: Tally, count: Int)] = []
+    /// True between counting them and the frame in the log.
+    var areTalliesCounted = false
     /// Slots that a command of this transaction has already.
     var touched: [UInt32] = []
     var added: [UInt16: Int] = [:]
     var newIDs: [IDHash: UInt64] = [:]
     var remembered: [KnownID] = []
     private var registered: [UInt16] = []
-    private var scratch: [UInt8] = []
+    var scratch: [UInt8] = []
     /// True when it holds entries that are not the queues'.
     private(set) var hasForeign = false
     var random: StoreRandom
@@ -43,6 +41,8 @@ public struct Transaction {
     /// Bodies of new messages that are never written, by the offset of their position.
     var newBodies: [UInt32: [UInt8]] = [:]
     private var nextVolatile: UInt32 = 0
+    /// What messages this transaction gave to the process, while there are suspects.
+    var handedOut = HandedOut.nothing
     /// True when this process took leases for itself since the store was opened.
     var hasOwnedLeases = false
     /// True for a build that must fail the tests: receipts of older leases are taken, too.
@@ -65,7 +65,17 @@ public struct Transaction {
                 .unknownQueue,
                 "there is no queue \"\(name)\"; declare it under `queues:` in pipeline.yaml")
         }
-        return QueueHandle(number: number)
+        return QueueHandle(number: number, isReserved: name.utf8.first == 0x2E)
+    }
+
+    /// Refuses to change a queue of the engine.
+    func checkOpen(_ handle: QueueHandle) throws(QueueError) {
+        guard handle.isReserved else { return }
+        let name = queues.queues[Int(handle.number)].settings.name
+        throw QueueError(
+            .misuse,
+            "the queue \"\(name)\" is the engine's own and cannot be changed; look into it with "
+                + "`queue peek`")
     }
 
     /// Adds an entry that is not the queues': it comes back at recovery, in order. `kind` is 64 or
@@ -91,6 +101,7 @@ public struct Transaction {
         _ message: borrowing NewMessage, to handle: QueueHandle
     ) throws(QueueError) -> Published {
         let queue = handle.number
+        if handle.isReserved { try checkOpen(handle) }
         let settings = queues.queues[Int(queue)].settings
         let (number, admission) = try admit(message, queue, settings)
         let published = Published(
@@ -110,6 +121,7 @@ public struct Transaction {
         _ message: borrowing NewMessage, to handles: [QueueHandle]
     ) throws(QueueError) -> [Published] {
         for handle in handles {
+            try checkOpen(handle)
             try check(message, queues.queues[Int(handle.number)].settings)
             guard hasRoom(handle.number) || handles.count == 1 else { throw full(handle.number) }
         }
@@ -180,6 +192,7 @@ public struct Transaction {
         if due > milliseconds {
             record.state = .scheduled
             record.time = due
+            if message.at == nil { record.started = Self.began(milliseconds, until: due) }
         } else {
             record.state = .ready
             record.time = max(milliseconds, queues.latestStamp)
@@ -189,6 +202,11 @@ public struct Transaction {
         }
         if let key = message.orderingKey { record.key = IDHash.key(queue: queue, key) }
         return record
+    }
+
+    /// When a wait began, as a record has it: nothing for one that is too long for its 32 bits.
+    static func began(_ now: Int64, until due: Int64) -> UInt32 {
+        due - now < 1 << 32 ? UInt32(truncatingIfNeeded: now) : 0
     }
 
     private mutating func write(
@@ -232,14 +250,20 @@ public struct Transaction {
 
     /// Lets the log know of a queue before it is used for the first time.
     mutating func register(_ queue: UInt16) {
-        guard !queues.queues[Int(queue)].isRegistered, !registered.contains(queue) else { return }
+        guard !isRegistered(queue) else { return }
         let state = queues.queues[Int(queue)]
         registered.append(queue)
+        queues.note(queue, QueueTotals.allBits)
         plan(
             .queue(
                 QueueRecord(
                     queue: queue, isPublishPaused: state.isPublishPaused,
                     isConsumePaused: state.isConsumePaused, name: state.settings.name)))
+    }
+
+    /// True when the log knows the queue's number, or will with this transaction.
+    func isRegistered(_ queue: UInt16) -> Bool {
+        queues.queues[Int(queue)].isRegistered || registered.contains(queue)
     }
 
     /// Plans an operation and writes its entry.
@@ -269,6 +293,12 @@ public struct Transaction {
             kind = .moved
             scratch.put(UInt32(numbers.count))
             for number in numbers { scratch.put(number) }
+        case .suspects(let suspects):
+            kind = .suspects
+            for suspect in suspects { scratch.put(suspect) }
+        case .totals(let totals):
+            kind = .totals
+            for total in totals { scratch.put(total) }
         }
         if let history { scratch += history.encoded() }
         var bytes: [UInt8] = []
@@ -284,16 +314,6 @@ public struct Transaction {
         steps.append(Step(operation: .record(record), entry: entry))
     }
 
-    mutating func tally(_ queue: UInt16, _ tally: Tally, _ count: Int = 1) {
-        if let last = tallies.indices.last, tallies[last].queue == queue,
-            tallies[last].tally == tally
-        {
-            tallies[last].count += count
-        } else {
-            tallies.append((queue, tally, count))
-        }
-    }
-
     mutating func touch(_ index: UInt32) {
         queues.slots[index].isTouched = true
         touched.append(index)
@@ -302,19 +322,23 @@ public struct Transaction {
     /// Adds what is only known when all commands were given.
     mutating func seal() {
         if !remembered.isEmpty { plan(.remembered(remembered)) }
+        countTallies()
     }
 
     /// Forgets what was planned; the queues are as they were.
     mutating func reset() {
         for index in touched { queues.slots[index].isTouched = false }
-        touched.removeAll(keepingCapacity: true)
-        frame.removeAll()
-        steps.removeAll(keepingCapacity: true)
-        tallies.removeAll(keepingCapacity: true)
-        added.removeAll(keepingCapacity: true)
-        newIDs.removeAll(keepingCapacity: true)
-        remembered.removeAll(keepingCapacity: true)
-        registered.removeAll(keepingCapacity: true)
+        // Most of these are empty most of the time, which is cheaper to see than to make so.
+        if !touched.isEmpty { touched.removeAll(keepingCapacity: true) }
+        if !frame.isEmpty { frame.removeAll() }
+        if !steps.isEmpty { steps.removeAll(keepingCapacity: true) }
+        if !tallies.isEmpty { dropTallies() }
+        areTalliesCounted = false
+        handedOut = .nothing
+        if !added.isEmpty { added.removeAll(keepingCapacity: true) }
+        if !newIDs.isEmpty { newIDs.removeAll(keepingCapacity: true) }
+        if !remembered.isEmpty { remembered.removeAll(keepingCapacity: true) }
+        if !registered.isEmpty { registered.removeAll(keepingCapacity: true) }
         if !newBodies.isEmpty { newBodies = [:] }
         hasForeign = false
         durability = nil

@@ -8,7 +8,9 @@ public struct RuleCounts: Sendable {
     public var deadLetters = 0
     /// Records that came in addition, by emit and lists.
     public var extra = 0
-    /// Records that rules dropped, for whatever reason.
+    /// Records of sources that failed, whatever timers did.
+    public var failedRecords = 0
+    /// Records of sources that rules dropped, with nothing left of them.
     public var droppedRecords = 0
     /// Keys in the keyed state.
     public var stateKeys = 0
@@ -33,7 +35,8 @@ extension RuleVM {
         counts.read = Int(raw.read)
         counts.deadLetters = Int(raw.dead_letters)
         counts.extra = Int(Int64(bitPattern: raw.extra))
-        counts.droppedRecords = Int(raw.dropped)
+        counts.failedRecords = Int(raw.failed_records)
+        counts.droppedRecords = Int(raw.dropped_records)
         counts.stateKeys = Int(raw.state_keys)
         counts.stateBytes = Int(raw.state_bytes)
         return counts

@@ -88,6 +88,9 @@ extension RuleVM {
         return list.changes
     }
 
+    /// Removes everything that has expired, so that counts hold what is left alone.
+    public mutating func sweep() { unsafe tw_vm_sweep(vm) }
+
     /// The same as bytes for a journal, appended to `output`; `restore(encoded:)` reads them.
     public mutating func encodeStateChanges(into output: OutputBuffer) {
         unsafe tw_vm_state_encode(vm, output.buffer)

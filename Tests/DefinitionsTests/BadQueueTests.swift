@@ -52,6 +52,12 @@ import Testing
             "<Q>exchanges: {a: {routes: [{queue: done, topik: x}]}}\n",
             "2:40: unknown key \"topik\" in route; did you mean \"topic\"?"),
         Case(
+            "queues: {jobs: {max_deaths: 0}}\n",
+            "1:29: \"max_deaths\" must be a whole number from 1 to 100"),
+        Case(
+            "queues: {jobs: {dead_letter_queue: .audit}}\n",
+            "1:36: queues whose names begin with a dot are the engine's"),
+        Case(
             "<Q>schedules: {a: {cron: \"61 * * * *\", queue: jobs}}\n",
             "2:23: \"61 * * * *\" is no schedule; it has five fields, minute hour day month "
                 + "weekday, such as \"*/15 * * * *\", or six with seconds in front"),

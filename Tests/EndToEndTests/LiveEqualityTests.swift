@@ -26,7 +26,7 @@ import Testing
             let running = try FollowedRun(folder, workers: workers, "--drain")
             for part in parts { try running.pass(part, until: #""mark":true"#, in: "shape") }
             let live = try running.stop()
-            let differences = live.differences(from: whole, sameBatches: false)
+            let differences = live.differences(from: whole)
             #expect(differences == [], "seed \(seed), \(workers) workers")
         }
     }

@@ -48,13 +48,14 @@ struct PipelineOutcome {
     ///
     /// Rows of a sink must come in the same order; order between sinks is not compared, since each
     /// is a file of its own. `dead.jsonl` is fed by records and by rows of windows, and the latter
-    /// come when a batch ends, so its order is compared only when both runs had the `sameBatches`.
-    func differences(from other: PipelineOutcome, sameBatches: Bool = true) -> [String] {
+    /// come when a batch ends, whose size follows from how long records take: so its letters are
+    /// compared by where they come from.
+    func differences(from other: PipelineOutcome) -> [String] {
         var found: [String] = []
         for name in Set(rows.keys).union(other.rows.keys).sorted() {
             var (mine, theirs) = (rows[name] ?? [], other.rows[name] ?? [])
-            if !sameBatches, name == "dead.jsonl" {
-                (mine, theirs) = (mine.sorted(), theirs.sorted())
+            if name == "dead.jsonl" {
+                (mine, theirs) = (Self.byOrigin(mine), Self.byOrigin(theirs))
             }
             guard mine != theirs else { continue }
             let place = zip(mine, theirs).prefix { $0 == $1 }.count
@@ -72,6 +73,12 @@ struct PipelineOutcome {
 
     private func text(_ value: Value?) -> String {
         value.map { String(decoding: $0.json, as: UTF8.self) } ?? "nothing"
+    }
+
+    /// Letters of one source or stage behind those of another, in their own order.
+    private static func byOrigin(_ letters: [String]) -> [String] {
+        let origins = letters.map { (try? Record(json: $0))?["source"]?.text ?? "" }
+        return letters.indices.sorted { (origins[$0], $0) < (origins[$1], $1) }.map { letters[$0] }
     }
 
     /// A dead letter tells when it was written.

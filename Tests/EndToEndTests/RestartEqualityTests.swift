@@ -45,7 +45,7 @@ import Testing
             pipeline.write(
                 to: folder, follow: true, commit: "{every: 2ms, records: \(records)}")
             let outcome = try killed(folder, workers: workers, kills: 4, &random)
-            let differences = outcome.differences(from: whole, sameBatches: false)
+            let differences = outcome.differences(from: whole)
             // The summary is that of the last run alone.
             let rows = differences.filter { $0.contains(".jsonl: ") }
             #expect(rows == [], "seed \(seed), workers \(workers)")

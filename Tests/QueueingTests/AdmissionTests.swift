@@ -103,7 +103,10 @@ import Testing
         var options = RedriveOptions()
         switch way {
         case "ack": try bench.acknowledge(try #require(try bench.receive(from: "jobs.dead").first))
-        case "purge": _ = try bench.store.commit { $0.purge(dead) }
+        case "purge":
+            _ = try bench.store.commit { (transaction) throws(QueueError) in
+                try transaction.purge(dead)
+            }
         default:
             options.choose = { (_) throws(QueueError) in .drop }
             _ = try bench.store.redrive(dead, options)

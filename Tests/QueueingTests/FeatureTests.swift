@@ -65,7 +65,7 @@ import Testing
         try bench.publish("m0")
         func pause(consume: Bool? = nil, publish: Bool? = nil) throws {
             _ = try bench.store.commit { (transaction) throws(QueueError) in
-                transaction.pause(
+                try transaction.pause(
                     try transaction.queue("jobs"), consume: consume, publish: publish)
             }
         }
@@ -76,27 +76,6 @@ import Testing
         try pause(consume: false, publish: true)
         #expect(try bench.payloads(9) == ["m0", "m1"])
         #expect { try bench.publish("m2") } throws: { "\($0)".contains("paused") }
-    }
-
-    @Test func `a message that takes three processes down is poison`() throws {
-        let bench = try Bench()
-        try bench.publish("bad")
-        try bench.publish("outside")
-        for death in 1...3 {
-            let taken = try bench.receive(isOwned: true)
-            #expect(taken.map(\.text) == ["bad"] && taken.first?.attempt == death)
-            if death == 1 { #expect(try bench.payloads() == ["outside"]) }
-            try bench.restart()
-            bench.pass(Int64(1000 << (death - 1)))
-        }
-        // Leases taken from outside live on.
-        #expect(try bench.counts() == [0, 0, 1, 0])
-        let dead = try #require(try bench.receive(from: "jobs.dead").first)
-        #expect(dead.history?.reason == "poison")
-        #expect(
-            dead.history?.attempts.map(\.reason) == [
-                "lease_expired", "lease_expired", "lease_expired",
-            ])
     }
 
     @Test func `a process that ends in order gives its messages back, uncounted`() throws {
@@ -198,7 +177,7 @@ import Testing
         #expect(freed >= 4)
         try bench.restart()
         #expect(try bench.counts() == [0, 0, 1, 0])
-        bench.pass(60_000)
+        bench.pass(30_000)
         #expect(try bench.counts() == [0, 0, 0, 1])
         bench.pass(2_000)
         let message = try #require(try bench.receive().first)
@@ -259,43 +238,5 @@ import Testing
         #expect(found.queues == [a, b] && found.failures == 1)
         router.alternate = c
         #expect(router.targets(of: NewMessage([1]), routingKey: "").queues == [c])
-    }
-}
-
-@Suite struct CronTests {
-    private func times(_ text: String, from start: Int64, count: Int) throws -> [Int64] {
-        let job = CronJob("j", try #require(CronSchedule(text)), NewMessage([]))
-        var found: [Int64] = []
-        var time = start
-        while found.count < count, let next = job.tick(after: time) {
-            found.append(next)
-            time = next
-        }
-        return found
-    }
-
-    @Test func `schedules give their times`() throws {
-        // 2026-01-01T00:00:00Z was a Thursday.
-        let start: Int64 = 1_767_225_600
-        #expect(try times("*/15 * * * *", from: start, count: 2) == [start + 900, start + 1800])
-        #expect(
-            try times("30 8 * * mon-fri", from: start, count: 3).map { ($0 - start) / 3600 }
-                == [8, 32, 104])
-        #expect(try times("0 0 29 2 *", from: start, count: 1) == [1_835_395_200])
-        #expect(try times("5 0 0 1 1 *", from: start, count: 1) == [start + 5])
-        #expect(try times("0 0 30 2 *", from: start, count: 1).isEmpty)
-    }
-
-    @Test(arguments: ["", "* * * *", "60 * * * *", "*/0 * * * *", "5-1 * * * *", "* * * foo *"])
-    func `what is no schedule is refused`(text: String) { #expect(CronSchedule(text) == nil) }
-
-    @Test func `ticks that were missed are skipped, late once, or all late`() throws {
-        let schedule = try #require(CronSchedule("0 * * * *"))
-        for (missed, count) in [(MissedTicks.skip, 0), (.once, 1), (.all, 5)] {
-            let job = CronJob("j", schedule, missed: missed, NewMessage([]))
-            #expect(job.ticks(after: 3600 * 100, upTo: 3600 * 105 + 1800).count == count)
-        }
-        let job = CronJob("j", schedule, NewMessage([]))
-        #expect(job.message(at: 3600).id == "cron:j:3600")
     }
 }

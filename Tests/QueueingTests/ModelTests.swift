@@ -21,6 +21,7 @@ struct ModelRun {
         settings.retry.base = 50
         settings.deduplicate = 400
         settings.lease = 90
+        settings.maxDeaths = 2
         bench = try Bench([settings])
         bench.store.core.transaction.ignoresTokens = ignoresTokens
         model = QueueModel(settings: settings)
@@ -34,7 +35,7 @@ struct ModelRun {
     mutating func difference(steps: Int) throws -> String? {
         defer { try? bench.store.close() }
         for step in 0..<steps {
-            bench.pass(number(1...25))
+            bench.pass(chance(100) ? number(55_000...65_000) : number(1...25))
             model.advance(to: bench.time.microseconds / 1000)
             let problem = try act()
             if let problem { return "step \(step): \(problem)" }
@@ -53,6 +54,8 @@ struct ModelRun {
         case 8...9: return try settle()
         case 10:
             if chance(4) {
+                // What was due before the process died was seen to be so.
+                _ = try bench.store.advance()
                 try bench.restart()
                 model.restart()
                 return nil
@@ -102,8 +105,9 @@ struct ModelRun {
 
     private mutating func receive() throws -> String? {
         let count = Int(number(1...4))
-        let expected = model.next(count)
-        let found = try bench.receive(count)
+        let isOwned = chance(2)
+        let expected = isOwned ? model.nextOwned(count) : model.next(count)
+        let found = try bench.receive(count, isOwned: isOwned)
         if found.map(\.text) != expected.map(\.payload) {
             return "received \(found.map(\.text)), not \(expected.map(\.payload))"
         }
@@ -111,7 +115,8 @@ struct ModelRun {
             if message.attempt != item.attempts + 1 { return "attempt \(message.attempt)" }
             guard let receipt = message.receipt else { return "no receipt" }
             receipts.append(receipt)
-            model.lease(item.number, receipt, until: model.now + model.settings.lease)
+            model.lease(
+                item.number, receipt, isOwned: isOwned, until: model.now + model.settings.lease)
         }
         return nil
     }
@@ -139,7 +144,7 @@ struct ModelRun {
         guard let item else { return nil }
         switch kind {
         case 0, 1: model.remove(item.number)
-        case 2: model.fail(item, delay: delay > 50 ? nil : delay)
+        case 2: model.fail(item, delay: delay > 50 ? nil : delay, at: model.now)
         case 3: model.snooze(item, delay: delay)
         default: model.bury(item, "rejected")
         }
@@ -168,7 +173,7 @@ struct ModelRun {
         let (isGone, _) = try bench.store.commit { (transaction) throws(QueueError) in
             try transaction.cancel(item.id, in: try transaction.queue("jobs"))
         }
-        model.remove(item.number)
+        model.cancel(item)
         return isGone ? nil : "cancel did not find \(item.id)"
     }
 

@@ -22,9 +22,11 @@ struct QueueSimulation {
     var seed: UInt64
     var acknowledgesEarly = false
     static let steps = 60
+    /// When everything begins, in milliseconds.
+    private static let begin: Int64 = 1_000_000
 
     private final class Time: Sendable {
-        let now = Atomic<Int64>(1_000_000_000)
+        let now = Atomic<Int64>(begin * 1000)
     }
 
     private var settings: QueueSettings {
@@ -67,7 +69,8 @@ struct QueueSimulation {
                 case 0...3: try publish(step, store, jobs, &oracle, &random)
                 case 4...5:
                     let count = Int.random(in: 1...3, using: &random)
-                    held += try store.receive(from: jobs, max: count)
+                    let isOwned = Bool.random(using: &random)
+                    held += try store.receive(from: jobs, max: count, isOwned: isOwned)
                 case 6: try settle(&held, store, jobs, &oracle, &random)
                 case 7: try transfer(&held, store, jobs, &oracle)
                 case 8:
@@ -134,7 +137,7 @@ struct QueueSimulation {
             oracle.done.insert(message.id)
         } catch {
             guard error.code == .stale else { throw error }
-            oracle.perhapsDone.remove(message.id)
+            if !oracle.done.contains(message.id) { oracle.perhapsDone.remove(message.id) }
         }
     }
 
@@ -158,7 +161,8 @@ struct QueueSimulation {
             oracle.done.formUnion([message.id, moved])
         } catch {
             guard error.code == .stale else { throw error }
-            oracle.perhapsDone.subtract([message.id, moved])
+            // It may be held twice: what was done before stays done.
+            oracle.perhapsDone.subtract(Set([message.id, moved]).subtracting(oracle.done))
         }
     }
 
@@ -181,7 +185,13 @@ struct QueueSimulation {
                         oracle.attempted.contains(message.id)
                     else { return "nobody published \(message.id)" }
                     if message.attempt > 3 { return "delivered too often" }
-                    if (message.history?.attempts.count ?? 0) > 3 { return "too long a history" }
+                    let attempts = message.history?.attempts ?? []
+                    let deaths = attempts.count { $0.reason == "process_died" }
+                    if attempts.count - deaths > 3 { return "too long a history" }
+                    // The process has died twice at most.
+                    if deaths > 2 || message.history?.reason == "poison" {
+                        return "\(message.id) is poison"
+                    }
                 }
             }
             for (id, found) in places where found.count > 1 { return "\(id) is in \(found)" }
@@ -192,8 +202,30 @@ struct QueueSimulation {
             for id in oracle.done where !id.hasPrefix("moved:") {
                 if let found = places[id], found != ["out"] { return "\(id) came back" }
             }
-            return try transferred(oracle, foreign, places) ?? drained(store, oracle, time)
+            return try transferred(oracle, foreign, places) ?? counted(store, oracle)
+                ?? drained(store, oracle, time)
         } catch { return "refused: \(error)" }
+    }
+
+    /// The counts are those of all that was answered, and of nothing that was not tried.
+    private func counted(_ store: Store<FaultyDisk>, _ oracle: Oracle) throws -> String? {
+        guard let totals = try store.status(of: try store.queue("jobs"))?.totals else { return "?" }
+        if totals.published < oracle.acknowledged.count
+            || totals.published > oracle.attempted.count
+        {
+            return "published \(totals.published) of \(oracle.acknowledged.count) to "
+                + "\(oracle.attempted.count)"
+        }
+        func isMessage(_ id: String) -> Bool { !id.hasPrefix("moved:") }
+        let done = oracle.done.count(where: isMessage)
+        let perhaps = oracle.done.union(oracle.perhapsDone).count(where: isMessage)
+        if totals.acknowledged < done || totals.acknowledged > perhaps {
+            return "acknowledged \(totals.acknowledged) of \(done) to \(perhaps)"
+        }
+        if totals.published > 0, totals.since != Self.begin {
+            return "counted since \(totals.since)"
+        }
+        return nil
     }
 
     private func transferred(
@@ -225,10 +257,13 @@ struct QueueSimulation {
         }
         for name in ["jobs", "jobs.dead", "out"] {
             let queue = try store.queue(name)
-            for _ in 0..<40 {
-                let messages = try store.receive(from: queue, max: 50)
+            for _ in 0..<80 {
+                // What was under way comes back bit by bit, and all of it comes.
+                let messages = try store.receive(from: queue, max: 50, isOwned: true)
                 try store.acknowledge(messages.compactMap(\.receipt), in: queue)
-                if messages.isEmpty { time.now.add(2_000_000, ordering: .relaxed) }
+                guard messages.isEmpty else { continue }
+                if try store.status(of: queue)?.counts.size == 0 { break }
+                time.now.add(2_000_000, ordering: .relaxed)
             }
             if try store.status(of: queue)?.counts.size != 0 { return "\(name) does not drain" }
         }

@@ -307,6 +307,9 @@ int64_t tw_vm_newest(const tw_vm *vm, uint32_t source_index);
 tw_status tw_vm_advance(
     tw_vm *vm, int64_t watermark, tw_buffer *const *sinks, tw_rows *const *rows);
 
+// Removes everything that has expired, however much that is.
+void tw_vm_sweep(tw_vm *vm);
+
 // True when a script mentions `state`, so that partitions matter.
 bool tw_vm_uses_state(const tw_vm *vm);
 // The same for one script, without a VM.
@@ -363,6 +366,8 @@ tw_status tw_vm_migrate(tw_vm *vm, int32_t stage, int64_t old_version);
 enum { TW_COUNT_DROPPED = 0, TW_COUNT_DEAD = 1, TW_COUNT_METRIC = 2, TW_COUNT_UNCONNECTED = 3 };
 typedef struct {
     uint64_t read, dead_letters, dropped, extra, state_keys, state_bytes, script_bytes;
+    // Records of sources that failed, and those that rules dropped with nothing left of them.
+    uint64_t failed_records, dropped_records;
 } tw_counts;
 tw_counts tw_vm_counts(const tw_vm *vm);
 typedef void (*tw_each_count)(void *context, int kind, const char *name, double value);

@@ -176,6 +176,7 @@ struct tw_vm {
     int64_t now_milliseconds = 0;
     int64_t event_time = TW_NO_TIME;  // of the record in progress
     int64_t watermark = TW_NO_TIME;   // as it was before that
+    int64_t time_reached = TW_NO_TIME;  // the watermark behind the last batch
     uint32_t record_index = 0;        // its place in the batch
     const tw_batch *batch = nullptr;
     bool record_open = false, prepared = false;
@@ -313,8 +314,10 @@ void commit(tw_vm *vm);
 void count_drop(tw_vm *vm, std::string reason);  // a record that ends by decision of a rule
 void count_name(CountTable &table, std::string_view name, double value);
 
-// batch.cpp
+// dead_letter.cpp
 void deliver_letter(tw_vm *vm);  // of vm->failure
+
+// batch.cpp
 void read_clock(tw_vm *vm);
 tw_status memory_status(tw_vm *vm);
 

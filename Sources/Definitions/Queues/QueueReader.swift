@@ -134,6 +134,7 @@ private enum QueueSettingReader {
         settings.messageTTL = reader.milliseconds("message_ttl")
         settings.maxAttempts =
             reader.integer("max_attempts", in: 1...65_000) ?? settings.maxAttempts
+        settings.maxDeaths = reader.integer("max_deaths", in: 1...100) ?? settings.maxDeaths
         settings.lease = reader.milliseconds("lease") ?? settings.lease
         if let longest = reader.milliseconds("max_lease") {
             settings.maxLease = longest
@@ -150,6 +151,9 @@ private enum QueueSettingReader {
         settings.deadLetterQueue = reader.string("dead_letter_queue")
         if settings.deadLetterQueue == name {
             reader.report("dead_letter_queue", "a queue cannot hold its own dead letters")
+        } else if settings.deadLetterQueue?.utf8.first == 0x2E {
+            reader.report(
+                "dead_letter_queue", "queues whose names begin with a dot are the engine's")
         }
         if let word = reader.choice("dead_letters", of: ["keep", "drop"]) {
             settings.keepsDeadLetters = word == "keep"

@@ -48,9 +48,9 @@ final class ReplayJob: Sendable {
         let counts = counts.withLock { $0 }
         var result = ReplayResult()
         result.total = letters.count
-        result.dead = counts.deadLetters
+        result.dead = counts.failed
         result.dropped = counts.dropped
-        result.delivered = letters.count - counts.deadLetters - counts.dropped
+        result.delivered = letters.count - counts.failed - counts.dropped
         return result
     }
 

@@ -42,7 +42,7 @@ package final class PipelineStore: @unchecked Sendable {  // `state`: the commit
             case .within(let milliseconds): .within(milliseconds: milliseconds)
             case .osCache: .osCache
             }
-        letterQueue = try queues.queue(Self.letters)
+        letterQueue = try queues.engineQueue(Self.letters)
         exchanges = try definition.exchanges(scripts) { (name) throws(QueueError) in
             try queues.queue(name)
         }

@@ -29,6 +29,8 @@ final class Intake {
     private var pacer: CommitPacer
     private var replays: ReplayQueue
     private var sequence: UInt64 = 0
+    /// Divides what sources give, when there are several lanes.
+    private let cutter: BatchCutter?
 
     init(_ run: PipelineRun, _ sources: SourceSet) throws(PipelineError) {
         self.run = run
@@ -41,6 +43,7 @@ final class Intake {
         clock = run.distribution == .anyLane ? nil : run.makeClock()
         pacer = CommitPacer(run.plan.definition.commit, now: monotonicNanoseconds())
         replays = ReplayQueue(run.replays)
+        cutter = run.laneCount > 1 ? BatchCutter() : nil
     }
 
     // MARK: Records
@@ -54,20 +57,28 @@ final class Intake {
             return .work(work)
         }
         guard run.outboxes.hasRoom(waitingMilliseconds: milliseconds) else { return .nothing }
-        switch try read(into: batch, milliseconds: milliseconds) {
+        if let cutter, !cutter.isEmpty { return .work(cut(cutter, into: batch)) }
+        switch try read(into: cutter?.begin() ?? batch, milliseconds: milliseconds) {
         case .nothingYet: return .nothing
         case .end: return .end
         case .revoked(let partitions): return .revoked(partitions)
         case .records: break
         }
-        let work = makeWork(batch)
         if run.plan.definition.delivery == .atMostOnce, let committer = run.committer {
             // Whatever happens from here on, these records do not come again.
             var draft = CommitDraft()
             sources.addEntries(before: nil, to: &draft)
             committer.submitAndWait(draft)
         }
-        return .work(work)
+        guard let cutter else { return .work(makeWork(batch)) }
+        cutter.start()
+        return .work(cut(cutter, into: batch))
+    }
+
+    private func cut(_ cutter: BatchCutter, into batch: Batch) -> Work {
+        let limit = run.slices.limit
+        cutter.cut(into: batch, bytes: limit.bytes, records: limit.records)
+        return makeWork(batch)
     }
 
     private func read(
@@ -77,7 +88,8 @@ final class Intake {
         while true {
             do throws(ConnectorError) {
                 return try sources.read(
-                    into: batch, limit: run.slices.limit, milliseconds: milliseconds)
+                    into: batch, limit: ReadLimit(bytes: SlicePacer.most),
+                    milliseconds: milliseconds)
             } catch {
                 guard let wait = pause.next(after: error) else { throw error }
                 guard run.pause(milliseconds: wait) else { return .nothingYet }
@@ -147,7 +159,7 @@ final class Intake {
     /// A commit begins: adds where the sources stand, the letters that were run again, and the time
     /// where it is known here. `next` is the first record of the last batch that is not done.
     func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {
-        sources.addEntries(before: next, to: &draft)
+        sources.addEntries(before: next ?? cutter?.next, to: &draft)
         draft.replayed += replays.takeDone()
         clock?.addEntries(to: &draft)
         pacer.hasCommitted(now: monotonicNanoseconds())

@@ -57,7 +57,7 @@ extension Definition {
     var hasStagesBehindWindows: Bool { stages.indices.contains { isBehindWindows($0) } }
 }
 
-/// How much is read at once, as lanes find out.
+/// How much one batch of several lanes holds, as lanes find out.
 final class SliceSizes: Sendable {
     private struct State {
         var pacer = SlicePacer()
@@ -65,20 +65,14 @@ final class SliceSizes: Sendable {
     }
 
     private let state = Locked(State())
-    /// One lane divides its batches itself.
-    private let isFixed: Bool
-
-    init(lanes: Int) { isFixed = lanes == 1 }
 
     /// The limit of the next batch.
-    var limit: ReadLimit {
-        if isFixed { return ReadLimit(bytes: SlicePacer.most) }
-        return state.withLock { ReadLimit(bytes: $0.pacer.bytes, records: $0.pacer.records) }
+    var limit: (bytes: Int, records: Int) {
+        state.withLock { ($0.pacer.bytes, $0.pacer.records) }
     }
 
     /// A lane has run a batch with the rules of a step.
     func note(bytes: Int, records: Int, nanoseconds: UInt64, step: Int) {
-        guard !isFixed else { return }
         state.withLock { state in
             if step > state.step {
                 state.step = step

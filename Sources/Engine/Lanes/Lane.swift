@@ -100,6 +100,7 @@ final class Lane {
 
     /// Adds everything that the lane has counted to the run.
     func report() {
+        machine.vm.sweep()
         let counts = machine.vm.counts
         run.shared.withLock { $0.counts.add(counts) }
     }

@@ -21,7 +21,7 @@ final class PartitionTask {
         self.index = index
         let slot = WindowSlot(index: index, count: run.laneCount)
         var stages: [StageWindows] = []
-        for (place, stage) in run.plan.aggregateStages.enumerated() where !stage.isBehindWindows {
+        for (place, stage) in run.plan.aggregateStages.enumerated() where !stage.isInTail {
             stages.append(
                 StageWindows(
                     stage.index, place: place, run.plan, slot: slot, stage.aggregate, vm))
@@ -135,11 +135,12 @@ final class WindowSizes: Sendable {
 }
 
 extension Plan {
-    /// An aggregate stage, and whether its records are rows of other windows.
+    /// An aggregate stage, and where its windows are.
     struct PlacedAggregate {
         var index: Int
         var aggregate: AggregateStage
-        var isBehindWindows: Bool
+        /// Its records are rows of other windows, or dead letters, of which the tail makes some.
+        var isInTail: Bool
     }
 
     /// The aggregate stages, in the order in which buffers are kept for them.
@@ -148,7 +149,8 @@ extension Plan {
             guard case .aggregate(let aggregate) = stage.work else { return nil }
             return PlacedAggregate(
                 index: index, aggregate: aggregate,
-                isBehindWindows: definition.isBehindWindows(index))
+                isInTail: definition.isBehindWindows(index)
+                    || definition.isBehindLetters(index))
         }
     }
 }

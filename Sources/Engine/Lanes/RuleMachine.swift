@@ -98,6 +98,7 @@ final class RuleMachine {
         let counts = SliceCounts(
             records: totals.read - counted.read,
             deadLetters: totals.deadLetters - counted.deadLetters,
+            failed: totals.failedRecords - counted.failedRecords,
             dropped: totals.droppedRecords - counted.droppedRecords)
         counted = totals
         run.readCount.add(counts.records, ordering: .relaxed)
@@ -111,14 +112,17 @@ final class RuleMachine {
 struct SliceCounts: Sendable, Hashable {
     /// Records of the source, malformed ones too.
     var records = 0
-    /// Those that failed.
+    /// Dead letters, those of timers and of rows included.
     var deadLetters = 0
-    /// Those that rules dropped.
+    /// Records that failed.
+    var failed = 0
+    /// Records that rules dropped, with nothing left of them.
     var dropped = 0
 
     static func += (left: inout SliceCounts, right: SliceCounts) {
         left.records += right.records
         left.deadLetters += right.deadLetters
+        left.failed += right.failed
         left.dropped += right.dropped
     }
 }

@@ -41,13 +41,15 @@ final class MergedRows {
     private func first(of parts: [RowsView], _ next: [Int]) -> Int? {
         var best: Int?
         var least = UInt32.max
+        var mark = Int64.max
         for part in parts.indices where next[part] < parts[part].count {
             let block = RowBlock(parts[part], row: next[part])
             guard let row = unsafe block.rows?.pointee else { continue }
-            if best == nil || row.ordinal < least {
-                best = part
-                least = row.ordinal
-            }
+            // Timers that fire before a record have a watermark of their own.
+            if let best, (least, mark) <= (row.ordinal, row.watermark), best != part { continue }
+            best = part
+            least = row.ordinal
+            mark = row.watermark
         }
         return best
     }

@@ -41,8 +41,9 @@ final class Outlet {
             let (rows, taken) = byStage(results)
             try write(
                 work.isClosing
-                    ? tail.finish(rows, taken: taken)
-                    : tail.take(rows, taken: taken, watermark: watermark))
+                    ? tail.finish(rows, taken: taken, letters: parts.map(\.rows))
+                    : tail.take(
+                        rows, taken: taken, letters: parts.map(\.rows), watermark: watermark))
         }
         guard let replay = work.replay else { return }
         replay.job.note(parts.reduce(into: SliceCounts()) { $0 += $1.counts })

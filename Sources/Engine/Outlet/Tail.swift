@@ -10,7 +10,8 @@ final class Tail {
     /// One aggregate stage.
     private struct Stage {
         let delivery: WindowDelivery
-        /// Its windows, when its records are rows of other windows; else lanes have them.
+        /// Its windows, when its records are rows of other windows or letters; else lanes have
+        /// them.
         let windows: StageWindows?
     }
 
@@ -23,6 +24,7 @@ final class Tail {
     private let injected: [RowBuffer]
     private let outputs: [OutputBuffer]
     private let merged = WindowRows()
+    private let rowsInOrder = MergedRows()
     private var totals = WindowCounts()
     private var generation = 0
 
@@ -36,7 +38,7 @@ final class Tail {
             let delivery = WindowDelivery(
                 stage.index, run.plan,
                 position: state?.times.positions[names[stage.index]] ?? 0, machine.vm)
-            guard stage.isBehindWindows else { return Stage(delivery: delivery, windows: nil) }
+            guard stage.isInTail else { return Stage(delivery: delivery, windows: nil) }
             let windows = StageWindows(
                 stage.index, place: place, run.plan, slot: .whole, stage.aggregate, machine.vm)
             if let state { windows.restore(state) }
@@ -62,9 +64,11 @@ final class Tail {
     /// time is `watermark`. What comes out waits in the result to be written.
     ///
     /// - Parameter taken: how many records have reached each stage.
+    /// - Parameter letters: rows of the stages whose windows are here, from each part of the batch.
     func take(
-        _ results: [[WindowRows]], taken: [Int], watermark: Int64?
+        _ results: [[WindowRows]], taken: [Int], letters: [[RowBuffer]], watermark: Int64?
     ) throws(RuleError) -> [OutputBuffer] {
+        takeLetters(letters)
         try deliver(results, taken) { windows in
             if let watermark { windows.advance(to: watermark) }
         }
@@ -76,7 +80,10 @@ final class Tail {
     }
 
     /// The input has ended: takes the last rows, and every window behind windows closes.
-    func finish(_ results: [[WindowRows]], taken: [Int]) throws(RuleError) -> [OutputBuffer] {
+    func finish(
+        _ results: [[WindowRows]], taken: [Int], letters: [[RowBuffer]]
+    ) throws(RuleError) -> [OutputBuffer] {
+        takeLetters(letters)
         try deliver(results, taken) { $0.finish() }
         if !isShared, machine.vm.usesState {
             // Timers of rules behind windows; what they emit can only go into windows further
@@ -108,6 +115,20 @@ final class Tail {
                     merged.output.merge(parts)
                     try deliver(&merged.output, by: stage)
                 }
+            }
+        }
+    }
+
+    /// Rows that lanes have for windows in the tail come before those that the tail makes itself.
+    private func takeLetters(_ parts: [[RowBuffer]]) {
+        for (place, stage) in stages.enumerated() {
+            guard let windows = stage.windows else { continue }
+            let filled = parts.map { $0[place].view }.filter { $0.count > 0 }
+            if filled.count > 1 {
+                rowsInOrder.fill(from: filled)
+                note(rowsInOrder.withBlock { windows.take($0) }, stage)
+            } else if let only = filled.first {
+                note(windows.take(RowBlock(only)), stage)
             }
         }
     }

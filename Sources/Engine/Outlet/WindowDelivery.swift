@@ -130,6 +130,15 @@ extension Definition {
         return isBehindWindows(parent)
     }
 
+    /// True when the records of a stage are dead letters, or come of them.
+    func isBehindLetters(_ stage: Int) -> Bool {
+        switch stages[stage].from {
+        case .source: false
+        case .deadLetters: true
+        case .stage(let parent, _): isBehindLetters(parent)
+        }
+    }
+
     /// The sinks that take an output, when nothing but sinks does.
     func onlySinks(of origin: Origin) -> [Int]? {
         guard !stages.contains(where: { $0.from == origin }) else { return nil }

@@ -18,6 +18,8 @@ struct Schedules {
     /// When each schedule is to be looked at again.
     private var next: [String: Int64] = [:]
     private let pause = Channel<Void>(capacity: 1)
+    /// How many ticks that were missed happen late at most, one after the other.
+    private static let mostMissed = 100_000
 
     init(_ run: PipelineRun, _ store: PipelineStore, _ committer: Committer) {
         self.run = run
@@ -40,11 +42,34 @@ struct Schedules {
                 continue
             }
             guard next[name].map({ $0 <= now }) ?? true else { continue }
-            let ticks = definition.job.ticks(after: before, upTo: now)
-            if try !publish(ticks[...], of: definition) { continue }
+            guard try publishAll(of: definition, after: before, upTo: now) else { continue }
             // Ticks that are skipped need not be looked at again.
             last[name] = max(last[name] ?? before, now - 60)
             next[name] = definition.job.tick(after: now) ?? .max
+        }
+    }
+
+    /// Publishes what is due of one schedule, step by step. False when some of it waits.
+    private mutating func publishAll(
+        of definition: ScheduleDefinition, after last: Int64, upTo now: Int64
+    ) throws(PipelineError) -> Bool {
+        var before = last
+        var count = 0
+        while true {
+            let ticks = definition.job.ticks(after: before, upTo: now)
+            if try !publish(ticks[...], of: definition) { return false }
+            guard definition.job.missed == .all, let end = ticks.last else { return true }
+            before = end
+            count += ticks.count
+            guard count >= Self.mostMissed else { continue }
+            if let next = definition.job.tick(after: before), next <= now {
+                let name = definition.job.name
+                writeError(
+                    "warning: schedule \(name): more than \(Self.mostMissed) ticks were missed; "
+                        + "the later ones are left out\n")
+                keep(name, now, [])
+            }
+            return true
         }
     }
 

@@ -82,6 +82,7 @@ enum MessageWriting {
             Field("publish_paused", .boolean(status.isPublishPaused)),
             count("max_size", status.settings.maxSize),
             Field("durability", .string(status.settings.durability.name)),
+            Field("since", time(totals.since)),
             count("published", totals.published), count("delivered", totals.delivered),
             count("redelivered", totals.redelivered), count("acknowledged", totals.acknowledged),
             count("failed", totals.failed), count("lease_expired", totals.leasesExpired),

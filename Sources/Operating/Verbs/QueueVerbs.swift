@@ -86,7 +86,7 @@ package struct QueueVerbs<Place: Disk>: Sendable {
         add("peek", &table) { (call, queue) throws(QueueError) in try peek(call, queue) }
         add("purge", &table) { (call, queue) throws(QueueError) in
             let (count, sequence) = try store.commit { (transaction) throws(QueueError) in
-                let count = transaction.purge(queue)
+                let count = try transaction.purge(queue)
                 Self.note("purge", call, [("messages", count)], &transaction)
                 return count
             }
@@ -97,7 +97,7 @@ package struct QueueVerbs<Place: Disk>: Sendable {
             add(name, &table) { (call, queue) throws(QueueError) in
                 let isPublish = call.flag("publish")
                 let (_, sequence) = try store.commit { (transaction) throws(QueueError) in
-                    transaction.pause(
+                    try transaction.pause(
                         queue, consume: isPublish ? nil : isPaused,
                         publish: isPublish ? isPaused : nil)
                     Self.note(name, call, [], &transaction)

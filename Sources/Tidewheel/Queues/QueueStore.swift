@@ -14,6 +14,11 @@ public final class QueueStore: Sendable {
     /// - Parameter queues: those that are declared; others that the store knows are there as well.
     /// - Throws: ``QueueError`` when another process has it, or when it is damaged.
     public init(directory: String, queues: [QueueSettings]) throws(QueueError) {
+        for name in queues.flatMap({ [$0.name, $0.deadLetterTarget ?? ""] })
+        where name.hasPrefix(".") {
+            throw QueueError(
+                .misuse, "\"\(name)\": queues whose names begin with a dot are the engine's")
+        }
         var random = SystemRandomNumberGenerator()
         store = try Store(
             opening: directory, on: SystemDisk(), queues: queues, random: &random)
