@@ -1,7 +1,7 @@
-public import Connecting
+package import Connecting
 
 extension Catalogue {
     /// Every connector of this version.
-    public static let standard = Catalogue(
+    package static let standard = Catalogue(
         sources: [.file, .generate], sinks: [.file, .stdout, .null])
 }

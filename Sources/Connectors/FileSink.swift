@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 
 /// Rows into a file. With `--once` they go to a file beside it that takes its name at the end, so
@@ -188,7 +188,7 @@ final class FileSink: Sink {
 
 extension SinkKind {
     /// `file`: JSON lines into a file.
-    public static let file = SinkKind(name: "file", section: .fileSink) { reader in
+    package static let file = SinkKind(name: "file", section: .fileSink) { reader in
         let path = reader.string("path")
         let append = reader.bool("append") ?? false
         // Says that readers know revised rows; what is written stays the same.

@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 internal import Records
 
@@ -183,7 +183,7 @@ private func matches(of pattern: String) -> [String] {
 
 extension SourceKind {
     /// `file`: JSON lines or CSV from files or stdin.
-    public static let file = SourceKind(name: "file", section: .fileSource) { reader in
+    package static let file = SourceKind(name: "file", section: .fileSource) { reader in
         var options = FileSource.Options(paths: reader.strings("path") ?? [])
         options.format = reader.choice("format")
         options.follow = reader.bool("follow") ?? options.follow

@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 internal import Records
 internal import Scripting
@@ -209,7 +209,7 @@ final class GenerateSource: Source {
 
 extension SourceKind {
     /// `generate`: records made by a Lua script.
-    public static let generate = SourceKind(name: "generate", section: .generateSource) { reader in
+    package static let generate = SourceKind(name: "generate", section: .generateSource) { reader in
         var options = GenerateSource.Options(script: reader.string("script") ?? "")
         options.count = reader.integer("count").map(UInt64.init)
         options.rate = reader.integer("rate").map(Double.init)

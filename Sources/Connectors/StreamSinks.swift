@@ -1,4 +1,4 @@
-public import Connecting
+package import Connecting
 internal import Glibc
 internal import Records
 
@@ -116,7 +116,7 @@ final class NullSink: Sink {
 extension SinkKind {
     /// `stdout`: JSON lines to standard output, at once or, with `outbox: true`, once their commit
     /// is kept.
-    public static let stdout = SinkKind(
+    package static let stdout = SinkKind(
         name: "stdout", section: .stdoutSink, outbox: outboxLocation
     ) { reader in
         // Says that readers know revised rows; what is written stays the same.
@@ -138,7 +138,7 @@ extension SinkKind {
     }
 
     /// `null`: counts the rows and forgets them.
-    public static let null = SinkKind(name: "null", section: .nullSink, isAppendOnly: false) { _ in
+    package static let null = SinkKind(name: "null", section: .nullSink, isAppendOnly: false) { _ in
         { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(NullSink()) }
     }
 }

@@ -27,6 +27,8 @@ public struct RunOptions: Sendable {
     public var notesVersion = true
     /// What a new version of the rules has to pass; nil: it is compiled only.
     package var trial: (any VersionTrial)?
+    /// Takes what a person is to hear, each time whole lines with their line breaks; on any thread.
+    package var tell: @Sendable (String) -> Void = { writeError($0) }
     /// How long a stopped run waits for a sink of the outbox that does not move.
     var sinkPatienceMilliseconds = 5000
 
@@ -58,7 +60,7 @@ public final class PipelineRun: Sendable {
     let plan: Plan
     let options: RunOptions
     package let lookups: LookupTables
-    let log = RuleLog()
+    let log: RuleLog
     let laneCount: Int
     /// How the lanes share the records.
     let distribution: Distribution
@@ -111,11 +113,13 @@ public final class PipelineRun: Sendable {
         self.plan = plan
         self.options = options
         startedAt = monotonicNanoseconds()
+        log = RuleLog(output: options.tell)
         (laneCount, distribution) = plan.distribution(lanes: options.workers)
         slices = SliceSizes()
         windowSizes = WindowSizes(tasks: laneCount)
         exchange = laneCount > 1 ? LaneExchange(plan, lanes: laneCount, distribution) : nil
-        scripts = QueueScripts(plan)
+        let tell = options.tell
+        scripts = QueueScripts(plan) { tell($0 + "\n") }
         opening = StoreOpening.begin(
             plan, options, scripts,
             feedsWorker: laneCount == 1 && !plan.definition.hasStagesBehindWindows)
@@ -230,7 +234,7 @@ public final class PipelineRun: Sendable {
             sourceName: plan.definition.source?.name ?? "source")
         context.resumption.isKept = opening != nil
         context.resumption.cutsUncommitted = plan.definition.delivery == .exactlyOnce
-        context.warn = { writeError($0) }
+        context.warn = options.tell
         return context
     }
 
@@ -306,7 +310,7 @@ public final class PipelineRun: Sendable {
             spawn { run in
                 run.lookups.refresh(
                     isStopped: { run.stopRequested.load(ordering: .relaxed) },
-                    warn: { writeError("warning: \($0)\n") })
+                    warn: { run.options.tell("warning: \($0)\n") })
             }
         }
     }

@@ -245,7 +245,8 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         written.segment == segment ? written.end : SegmentHeader.size
     }
 
-    /// Syncs what is left and ends the thread. Throws when the journal had failed.
+    /// Syncs what is left, ends the thread and lets go of the store, which others may have from
+    /// then on. Throws when the journal had failed.
     public func close() throws(JournalError) {
         monitor.lock()
         isClosing = true
@@ -255,6 +256,7 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         let failure = log.writer.failed
         let ended = thread
         thread = nil
+        log.letGo()
         monitor.unlock()
         // As long as the thread is there it has the journal, and with it the lock of the store.
         if let ended { pthread_join(ended, nil) }

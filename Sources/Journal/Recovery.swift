@@ -1,5 +1,5 @@
 /// An opened store: what recovery found, and the writer that goes on from there. While it lives,
-/// no other process can open the store.
+/// or until it lets go, no other process can open the store.
 public struct OpenedLog<Place: Disk>: ~Copyable {
     /// Goes on behind the last transaction.
     public var writer: LogWriter<Place>
@@ -7,7 +7,7 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
     public let truncatedBytes: Int
     /// How much was replayed, in bytes of segments.
     let replayedBytes: Int
-    private let lock: Place.Handle
+    private var lock: Place.Handle?
 
     /// Opens or makes a store, hands the newest snapshot that the log reaches to `restore` and
     /// every transaction behind it to `replay`, in order, and cuts a torn tail.
@@ -39,6 +39,9 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         truncatedBytes = plan.truncatedBytes
         replayedBytes = plan.replayedBytes
     }
+
+    /// Others can have the store from here on; nothing more is written.
+    mutating func letGo() { lock = nil }
 
     static func own(
         _ layout: StoreLayout, _ disk: Place

@@ -20,7 +20,7 @@ public struct MessageHistory: Sendable, Hashable {
         public var ruleSet: String?
 
         /// Notes a delivery.
-        public init(number: Int, reason: String, error: String, startedAt: Int64, endedAt: Int64) {
+        package init(number: Int, reason: String, error: String, startedAt: Int64, endedAt: Int64) {
             self.number = number
             self.reason = reason
             self.error = error
@@ -41,7 +41,7 @@ public struct MessageHistory: Sendable, Hashable {
     public var attempts: [Attempt] = []
 
     /// Nothing happened yet.
-    public init() {}
+    package init() {}
 
     /// The longest text kept of an error or a traceback, in bytes.
     static let textLimit = 4096

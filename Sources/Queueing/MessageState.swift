@@ -10,7 +10,7 @@ public enum MessageState: UInt8, Sendable, Hashable, CaseIterable {
     case retrying
 
     /// What can happen to a message.
-    public enum Event: Sendable, Hashable, CaseIterable {
+    package enum Event: Sendable, Hashable, CaseIterable {
         /// Its time has come.
         case due
         /// It is handed over.
@@ -36,7 +36,7 @@ public enum MessageState: UInt8, Sendable, Hashable, CaseIterable {
     }
 
     /// What becomes of it.
-    public enum Outcome: Sendable, Hashable {
+    package enum Outcome: Sendable, Hashable {
         /// It stands here now, in the same queue.
         case stands(MessageState)
         /// It stands, ready, in the queue for the dead.
@@ -48,7 +48,7 @@ public enum MessageState: UInt8, Sendable, Hashable, CaseIterable {
     }
 
     /// What an event does to a message that stands here; nil when it cannot happen.
-    public func outcome(of event: Event) -> Outcome? {
+    package func outcome(of event: Event) -> Outcome? {
         switch (self, event) {
         case (.scheduled, .due), (.retrying, .due): .stands(.ready)
         case (.ready, .receive): .stands(.leased)

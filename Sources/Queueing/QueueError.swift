@@ -36,7 +36,7 @@ public struct QueueError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The journal's own error.
-    public init(_ error: JournalError) {
+    package init(_ error: JournalError) {
         code = .journal(error)
         description = error.description
     }

@@ -1,4 +1,4 @@
-public import Journal
+package import Journal
 
 /// What happens to a message that comes to a full queue.
 public enum Overflow: String, Sendable, Hashable, CaseIterable {
@@ -40,7 +40,7 @@ public enum QueueDurability: Sendable, Hashable {
     case memory
 
     /// The journal's word for it, or nil for `memory`.
-    public var journal: Durability? {
+    package var journal: Durability? {
         switch self {
         case .disk: .disk
         case .within(let milliseconds): .within(milliseconds: milliseconds)

@@ -27,7 +27,7 @@ public struct RetryPolicy: Sendable, Hashable {
     public init() {}
 
     /// The wait after so many attempts.
-    public func wait(
+    package func wait(
         after attempts: Int, random: inout some RandomNumberGenerator
     ) -> Int64 {
         let number = max(1, attempts)

@@ -43,7 +43,7 @@ public struct JSONWriter {
 
 extension Array<UInt8> {
     /// Appends a text as a JSON string: in quotes, with escapes only where JSON demands them.
-    public mutating func appendJSONString(_ text: String) {
+    package mutating func appendJSONString(_ text: String) {
         append(0x22)
         for byte in text.utf8 {
             switch byte {

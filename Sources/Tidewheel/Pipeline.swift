@@ -1,162 +1,104 @@
-public import Connecting
+internal import Connecting
 internal import Connectors
 public import Definitions
-public import Engine
-public import Records
-public import Scripting
-internal import Threads
+internal import Engine
+internal import Operating
 internal import Trials
 
 /// A pipeline folder, loaded and ready to be started inside a Swift program.
 ///
 /// A folder whose source is `source: {ingest: {}}` takes its records from
-/// ``RunningPipeline/ingest(_:)``.
-/// Stages and sinks written in Swift are added before `start`. Use it from one thread.
+/// ``RunningPipeline/ingest(_:to:)``. Stages and sinks written in Swift are added before
+/// ``start(data:fresh:workers:once:drain:servesVerbs:)``. Use it from one thread.
 public struct Pipeline {
-    private var definition: Definition
-    private let ingest = IngestQueue()
+    var definition: Definition
+    var outputs: [OutputQueue] = []
+    let doors = IngestDoors()
+    let pulse = Pulse()
+
+    /// Takes each line that a person is to hear, without its line break; nil writes them to
+    /// standard error. Called from threads of the pipeline, also at the same time; must not block.
+    public var log: (@Sendable (String) -> Void)?
 
     /// Reads and checks a pipeline folder.
     ///
+    /// - Parameters:
+    ///   - folder: the folder that holds pipeline.yaml.
+    ///   - environment: what `${NAME}` in it stands for; nil for the process's own environment.
     /// - Throws: ``PipelineError`` with every finding, each with file, line and column.
-    public init(folder: String, environment: [String: String] = [:]) throws(PipelineError) {
+    public init(folder: String, environment: [String: String]? = nil) throws(PipelineError) {
         var catalogue = Catalogue.standard
-        let queue = ingest
-        catalogue.sources.append(
-            .ingest { (context: RunContext) throws(ConnectorError) -> any Source in
-                IngestSource(queue, context: context)
-            })
+        catalogue.sources.append(doors.kind)
         do {
             definition = try readDefinition(
-                folder: folder, environment: environment, catalogue: catalogue)
+                folder: folder, environment: environment ?? Operating.environment(),
+                catalogue: catalogue)
         } catch {
-            throw PipelineError(exitCode: 2, render(error.findings) { _, _ in nil })
+            throw PipelineError(exitCode: 2, describe(error.findings, in: folder))
         }
     }
 
-    /// Puts a stage written in Swift behind the stage `name` (or the source, when nil), in front of
-    /// everything that took its records from there.
+    /// Opens and loads everything, and starts the pipeline; returns when it is ready for its first
+    /// record. The calling thread waits meanwhile, some milliseconds without a store.
     ///
-    /// - Parameter process: called on a worker's thread with each record; must not block.
-    public mutating func insertStage(
-        _ name: String, after origin: String?,
-        process: @escaping @Sendable (Record) -> NativeVerdict
-    ) throws(PipelineError) {
-        let from = try self.origin(origin)
-        let index = definition.stages.count
-        for position in definition.stages.indices where definition.stages[position].from == from {
-            definition.stages[position].from = .stage(index, output: nil)
-        }
-        for position in definition.sinks.indices where definition.sinks[position].from == from {
-            definition.sinks[position].from = .stage(index, output: nil)
-        }
-        let place = Location(file: "pipeline.yaml", line: 1, column: 1)
-        let work = unsafe StageWork.native { bytes in
-            guard let record = try? Record(json: unsafe Array(bytes)) else {
-                return .reject("a record that Swift cannot read")
-            }
-            return process(record)
-        }
-        definition.stages.append(
-            StageDefinition(
-                name: name, work: work, from: from, fromLocation: place, location: place))
-    }
-
-    /// Adds a sink written in Swift that takes what leaves `origin` (`STAGE`, `STAGE.OUTPUT`,
-    /// `source` or `dead_letters`).
-    ///
-    /// - Parameter write: called on the writer's thread with each record; a throw ends the run.
-    public mutating func addSink(
-        _ name: String, from origin: String,
-        write: @escaping @Sendable (Record) throws(ConnectorError) -> Void
-    ) throws(PipelineError) {
-        try add(name, origin) { ClosureSink(write) }
-    }
-
-    /// What leaves `origin`, as an asynchronous sequence; reading slowly makes the pipeline wait.
-    public mutating func output(from origin: String) throws(PipelineError) -> OutputSequence {
-        let queue = OutputQueue()
-        try add(origin, origin) { OutputSink(queue) }
-        return OutputSequence(queue: queue)
-    }
-
-    private mutating func add(
-        _ name: String, _ origin: String, _ make: @escaping @Sendable () -> any Sink
-    ) throws(PipelineError) {
-        let from = try self.origin(origin)
-        definition.sinks.append(
-            SinkDefinition(
-                name: name, from: from,
-                fromLocation: Location(file: "pipeline.yaml", line: 1, column: 1),
-                isAppendOnly: false,
-                open: { (_: RunContext) throws(ConnectorError) -> OpenedSink in .rows(make()) }))
-    }
-
-    private func origin(_ text: String?) throws(PipelineError) -> Origin {
-        guard let text, text != "source" else { return .source }
-        if text == "dead_letters" { return .deadLetters }
-        let parts = text.split(separator: ".", maxSplits: 1).map(String.init)
-        guard let index = definition.stages.firstIndex(where: { $0.name == parts[0] }) else {
-            let hint = suggestion(for: parts[0], among: definition.stages.map(\.name))
-            throw PipelineError(exitCode: 2, "there is no stage \"\(parts[0])\"\(hint)")
-        }
-        let output = parts.count > 1 ? parts[1] : nil
-        if let output, let problem = definition.stages[index].problem(ofOutput: output) {
-            throw PipelineError(exitCode: 2, problem)
-        }
-        return .stage(index, output: output)
-    }
-
-    /// Starts it; returns when everything is open and loaded.
+    /// - Parameters:
+    ///   - data: the folder of the store, which one process has at a time; nil for `data` in the
+    ///     pipeline's folder. What an earlier run has left there goes on.
+    ///   - fresh: begin anew and keep nothing: no store, no queues, no dead letters.
+    ///   - workers: how many threads run rules, 1 to 256.
+    ///   - once: sources are read to their end, and the pipeline ends then by itself.
+    ///   - drain: all windows are closed at the end, and not kept for the next run; nil: they are
+    ///     when nothing is kept.
+    ///   - servesVerbs: the command `tidewheel` may ask the program, with `--data`: `top`, `tap`,
+    ///     `reload`, `dlq`, `queue` and others, by a socket in the store that only the same user
+    ///     can open.
+    /// - Throws: ``PipelineError`` when something cannot be opened or loaded, or another process
+    ///   has the store.
     public consuming func start(
-        workers: Int = 1, once: Bool = false
+        data: String? = nil, fresh: Bool = false, workers: Int = 1, once: Bool = false,
+        drain: Bool? = nil, servesVerbs: Bool = false
     ) throws(PipelineError) -> RunningPipeline {
-        let plan: Plan
-        do {
-            plan = try Plan(definition)
-        } catch {
-            throw PipelineError(exitCode: 2, render(error.findings) { _, _ in nil })
+        guard (1...256).contains(workers) else {
+            throw PipelineError(exitCode: 2, "`workers` is \(workers); give 1 to 256")
         }
         var options = RunOptions()
         options.workers = workers
         options.once = once
+        options.data = fresh ? nil : data ?? definition.folder + "/data"
+        options.drain = drain ?? (fresh || definition.durability == .memory)
         options.trial = FolderTrial()
-        return RunningPipeline(run: try PipelineRun.start(plan, options: options), ingest: ingest)
+        if let log { options.tell = Self.lines(to: log) }
+        let run = try PipelineRun.start(try plan(), options: options)
+        let server = servesVerbs ? serve(run, options) : nil
+        return RunningPipeline(run, doors, outputs, pulse) { server?.stop() }
     }
-}
 
-/// A pipeline at work. Safe to use from any thread.
-public struct RunningPipeline: Sendable {
-    let run: PipelineRun
-    let ingest: IngestQueue
-
-    /// Hands a record in; suspends while the pipeline is busy. False when it has ended.
-    @discardableResult
-    public func ingest(_ record: Record) async -> Bool { await ingest(json: record.json) }
-
-    /// Hands in a JSON text as it is; a malformed one becomes a dead letter.
-    @discardableResult
-    public func ingest(json: some Sequence<UInt8>) async -> Bool {
-        let bytes = Array(json)
-        let channel = ingest.channel
-        if channel.trySend(bytes) { return true }
-        // Waiting for room would block a thread that readers of the outputs may need.
-        return await withCheckedContinuation { continuation in
-            WorkerThread { continuation.resume(returning: channel.send(bytes)) }.detach()
+    private func plan() throws(PipelineError) -> Plan {
+        var definition = definition
+        if definition.sources.isEmpty, definition.handlers.isEmpty {
+            // Queues alone are worked on by handlers in Swift, while nothing is handed in.
+            definition.sources.append(
+                SourceDefinition(
+                    name: "ingest", location: Self.place, open: doors.opener))
+        }
+        do { return try Plan(definition) } catch {
+            throw PipelineError(exitCode: 2, describe(error.findings, in: definition.folder))
         }
     }
 
-    /// No more records will come; everything handed in is finished, then the summary is returned.
-    public func stop() async throws(PipelineError) -> Summary {
-        ingest.channel.close()
-        let run = run
-        let isFed = ingest.isUsed
-        if !isFed { run.requestStop() }
-        return try await withCheckedContinuation { continuation in
-            WorkerThread { continuation.resume(returning: run.wait()) }.detach()
-        }.get()
+    /// Nil when nothing can be served: then a warning was written, and the run goes on.
+    private func serve(_ run: PipelineRun, _ options: RunOptions) -> ControlServer? {
+        (try? ControlSocket.serve(run, data: options.data, nil)) ?? nil
     }
 
-    /// Records read, rows delivered and dead letters so far.
-    public var progress: (read: Int, delivered: Int, deadLetters: Int) { run.progress }
+    private static func lines(
+        to log: @escaping @Sendable (String) -> Void
+    ) -> @Sendable (String) -> Void {
+        { text in
+            for line in text.split(separator: "\n") { log(String(line)) }
+        }
+    }
+
+    /// What was added in Swift stands nowhere.
+    static let place = Location(file: "pipeline.yaml", line: 1, column: 1)
 }

@@ -1,10 +1,10 @@
 internal import Engine
-public import Records
+package import Records
 
 /// Lines of JSON about a running pipeline as tables for people.
-public enum LookTables {
+package enum LookTables {
     /// What `top` shows.
-    public static func top(_ lines: [Record]) -> [String] {
+    package static func top(_ lines: [Record]) -> [String] {
         func named(_ what: String) -> [Record] { lines.filter { $0["what"]?.text == what } }
         var text: [String] = []
         for line in named("pipeline") {
@@ -38,7 +38,7 @@ public enum LookTables {
     }
 
     /// What `profile` shows.
-    public static func profile(_ lines: [Record]) -> [String] {
+    package static func profile(_ lines: [Record]) -> [String] {
         var text: [String] = []
         if let head = lines.first(where: { $0["what"]?.text == "profile" }) {
             text.append(

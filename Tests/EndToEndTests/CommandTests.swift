@@ -232,15 +232,4 @@ import Testing
         let bench = try Tool.run("bench", "pipeline", "--records", "1000")
         #expect(try Record(json: bench.output.trimmingCharacters(in: .newlines))["records"] == 1000)
     }
-
-    @Test func `the embedded example prints what it promises`() throws {
-        // It was built beside the tests, with or without a sanitizer.
-        let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-            .appendingPathComponent("embedded").path
-        let run = try Tool.run(Tool.root + "/examples/embedded/pipeline", executable: binary)
-        let expected = try String(
-            contentsOfFile: Tool.root + "/examples/embedded/expected/output.txt", encoding: .utf8)
-        #expect(
-            run.output.split(separator: "\n").sorted() == expected.split(separator: "\n").sorted())
-    }
 }

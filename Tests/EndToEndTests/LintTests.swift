@@ -140,8 +140,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "video-pipeline", "web-sessions", "embedded/pipeline", "benchmarks/copy",
-        "benchmarks/transform", "benchmarks/window", "benchmarks/validate",
+        "video-pipeline", "web-sessions", "embedded/transform/pipeline", "embedded/queue/pipeline",
+        "embedded/operating/pipeline", "benchmarks/copy", "benchmarks/transform",
+        "benchmarks/window", "benchmarks/validate",
     ])
     func `every example is clean`(name: String) throws {
         let run = try Tool.run(

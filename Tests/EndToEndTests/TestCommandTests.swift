@@ -153,8 +153,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "video-pipeline", "web-sessions", "embedded/pipeline", "benchmarks/transform",
-        "benchmarks/window", "benchmarks/validate",
+        "video-pipeline", "web-sessions", "embedded/transform/pipeline",
+        "embedded/operating/pipeline", "benchmarks/transform", "benchmarks/window",
+        "benchmarks/validate",
     ])
     func `the tests of every example pass`(name: String) throws {
         let run = try Tool.run("test", "\(Tool.root)/examples/\(name)")

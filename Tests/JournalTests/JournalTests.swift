@@ -159,6 +159,15 @@ import Testing
         #expect(first.truncatedBytes == 0)
     }
 
+    @Test func `a journal that was closed lets go of its store`() throws {
+        let disk = FaultyDisk()
+        let journal = try Journal(open(disk))
+        #expect(throws: JournalError.self) { _ = try open(disk) }
+        try journal.close()
+        #expect(try open(disk).truncatedBytes == 0)
+        withExtendedLifetime(journal) {}
+    }
+
     @Test func `a newer format is refused`() throws {
         let disk = FaultyDisk()
         _ = try filled(disk, count: 1)

@@ -152,6 +152,17 @@ enum Tidy {
         }
     }
 
+    /// Re-exports of a whole module: whoever imports ours would see what is none of their business.
+    static func wholeExports(_ path: String, _ text: String) -> [Violation] {
+        numbered(text).filter { entry in
+            let words = entry.line.split(separator: " ")
+            guard words.first == "@_exported", let index = words.firstIndex(of: "import"),
+                index + 1 < words.count
+            else { return false }
+            return !["struct", "enum", "class", "protocol", "func"].contains(words[index + 1])
+        }.map { Violation(file: path, line: $0.number, rule: "name what is re-exported") }
+    }
+
     static func machinePaths(_ path: String, _ text: String) -> [Violation] {
         let places = ["wo" + "rk", "t" + "mp", "ro" + "ot", "o" + "pt", "ho" + "me"]
         return numbered(text).filter { entry in

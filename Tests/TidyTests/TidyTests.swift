@@ -66,6 +66,10 @@ import Testing
         check(Tidy.machinePaths, Self.files(".swift", ".cpp", ".h", ".lua", ".yaml", ".md"))
     }
 
+    @Test func `what a module re-exports is named`() {
+        check(Tidy.wholeExports, Self.files(".swift"))
+    }
+
     @Test func `documents have one title`() throws {
         for name in ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"] {
             let text = try String(contentsOfFile: "\(Self.root)/\(name).md", encoding: .utf8)
@@ -117,6 +121,8 @@ import Testing
         #expect(undeclared("Sources/Engine/a.swift", "internal import Trials") == 1)
         #expect(undeclared("Sources/Engine/a.swift", "public import Records") == 0)
         #expect(undeclared("Sources/Engine/a.swift", "internal import Glibc") == 0)
+        #expect(Tidy.wholeExports("a", "@_exported public import Engine").count == 1)
+        #expect(Tidy.wholeExports("a", "@_exported public import struct Engine.Tap").isEmpty)
         #expect(Tidy.machinePaths("a", "let x = \"/wo" + "rk/x\"").count == 1)
         #expect(Tidy.machinePaths("a", "let x = \"/dev/full\"").isEmpty)
         #expect(Tidy.titles("a", "# One\n```\n# no\n```\n").isEmpty)

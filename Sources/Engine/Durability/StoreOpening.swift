@@ -24,7 +24,8 @@ package final class StoreOpening: Sendable {
         let opening = StoreOpening(feedsWorker: feedsWorker)
         let definition = plan.definition
         WorkerThread {
-            let result = open(data, definition, scripts, rules: opening.rules)
+            let result = open(
+                data, definition, scripts, rules: opening.rules, tell: options.tell)
             opening.result.withLock { $0 = result }
             opening.rules?.close()
             opening.done.close()
@@ -35,18 +36,18 @@ package final class StoreOpening: Sendable {
     /// Opens a store, or makes one, and waits for another process that is about to let it go.
     package static func open(
         _ data: String, _ definition: Definition, _ scripts: QueueScripts,
-        rules: Channel<[UInt8]>? = nil
+        rules: Channel<[UInt8]>? = nil, tell: (String) -> Void = { writeError($0) }
     ) -> Result<PipelineStore, PipelineError> {
         let pause = Channel<Void>(capacity: 1)
         // A verb that looks into the store has it for a moment only.
         for _ in 0..<patience {
-            let result = openOnce(data, definition, scripts, rules)
+            let result = openOnce(data, definition, scripts, rules, tell)
             guard case .failure(let error) = result, error.isOwned else {
                 return checked(result, data, definition)
             }
             _ = pause.receive(milliseconds: 10)
         }
-        return checked(openOnce(data, definition, scripts, rules), data, definition)
+        return checked(openOnce(data, definition, scripts, rules, tell), data, definition)
     }
 
     /// A record's partition follows from how many there are, so that a store keeps their number.
@@ -70,7 +71,7 @@ package final class StoreOpening: Sendable {
 
     private static func openOnce(
         _ data: String, _ definition: Definition, _ scripts: QueueScripts,
-        _ rules: Channel<[UInt8]>?
+        _ rules: Channel<[UInt8]>?, _ tell: (String) -> Void
     ) -> Result<PipelineStore, QueueError> {
         let settings = LogSettings(
             segmentSize: definition.segmentBytes,
@@ -79,7 +80,7 @@ package final class StoreOpening: Sendable {
             let store = try PipelineStore(
                 data, settings, definition, scripts, rules: rules)
             if store.truncatedBytes > 0 {
-                writeError(
+                tell(
                     "store: truncated \(store.truncatedBytes) bytes of a transaction that was "
                         + "not finished\n")
             }

@@ -23,7 +23,8 @@ extension PipelineRun {
         for handler in plan.definition.handlers {
             guard let store else {
                 throw PipelineError(
-                    exitCode: 2, "\(handler.location): \(ConnectorError.queueNeedsStore.description)")
+                    exitCode: 2,
+                    "\(handler.location): \(ConnectorError.queueNeedsStore.description)")
             }
             try HandlerPool(run: self, handler: handler, store: store).start()
         }
@@ -35,7 +36,8 @@ extension PipelineRun {
         guard let store, let committer else {
             throw refused(
                 PipelineError(
-                    exitCode: 2, "\(first.location): \(ConnectorError.queueNeedsStore.description)"))
+                    exitCode: 2, "\(first.location): \(ConnectorError.queueNeedsStore.description)")
+            )
         }
         var schedules = Schedules(self, store, committer)
         do throws(PipelineError) { try schedules.publishDue() } catch { throw refused(error) }

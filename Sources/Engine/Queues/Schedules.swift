@@ -124,7 +124,7 @@ struct Schedules {
             guard error.code == .unroutable else {
                 throw PipelineError(exitCode: 2, "\(definition.location): \(error)")
             }
-            writeError("warning: schedule \(definition.job.name): \(error)\n")
+            run.options.tell("warning: schedule \(definition.job.name): \(error)\n")
             return []
         }
     }

@@ -166,7 +166,7 @@ final class Reloader: Sendable {
         if let problem { return keep(version, before, "\(reason); \(problem)") }
         before.reset()
         run.versions.want(before)
-        writeError("reload: \(version.name) was taken back: \(reason)\n")
+        run.options.tell("reload: \(version.name) was taken back: \(reason)\n")
         var row = VersionRow(
             version.name, .rolledBack, .takenBack, by: "probation", user: userName())
         row.step = "probation"
@@ -190,7 +190,7 @@ final class Reloader: Sendable {
 
     /// Records of a version fail, and the one before would do damage: it stays, loudly.
     private func keep(_ version: LoadedVersion, _ before: LoadedVersion, _ reason: String) {
-        writeError(
+        run.options.tell(
             "reload: \(version.name) stays although \(reason), or mend the rules and reload; "
                 + "`tidewheel rollback \(before.name) --force` leaves the state as it is\n")
         var row = VersionRow(version.name, .active, .kept, by: "probation", user: userName())

@@ -40,9 +40,9 @@ struct RuleWatch {
         case .unchanged: break
         case .active:
             let shadow = outcome.shadow.map { "; " + $0.text } ?? ""
-            writeError("reload: \(outcome.version) is active\(shadow)\n")
+            run.options.tell("reload: \(outcome.version) is active\(shadow)\n")
         case .refused:
-            writeError(
+            run.options.tell(
                 "reload: refused at the step \(outcome.step ?? "?"): \(outcome.reason ?? "")\n")
         }
     }

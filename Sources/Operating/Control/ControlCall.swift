@@ -1,22 +1,22 @@
 internal import Glibc
-public import Records
+package import Records
 
 /// A verb that somebody asked for: its arguments, what comes in, and where answers go. It is served
 /// by the process that has the store, whether that is the caller's own or another one.
-public final class ControlCall {
+package final class ControlCall {
     /// The verb, such as `queue.publish`.
-    public let verb: String
+    package let verb: String
     /// Its arguments.
-    public let arguments: Record
+    package let arguments: Record
     /// What the caller's standard input gives.
-    public let input: ControlInput
+    package let input: ControlInput
     /// Lines for the caller's standard output.
-    public let output: ControlOutput
+    package let output: ControlOutput
     /// The user whose process asks; nil when it is this one.
-    public internal(set) var caller: UInt32?
+    package internal(set) var caller: UInt32?
 
     /// A call of this process: standard input is its own, and so is the output when none is given.
-    public convenience init(verb: String, arguments: Record, output: ControlOutput? = nil) {
+    package convenience init(verb: String, arguments: Record, output: ControlOutput? = nil) {
         self.init(
             verb: verb, arguments: arguments, input: ControlInput(descriptor: 0),
             output: output ?? ControlOutput(descriptor: 1, isFramed: false))
@@ -30,13 +30,13 @@ public final class ControlCall {
     }
 
     /// An argument that is a text.
-    public func text(_ name: String) -> String? {
+    package func text(_ name: String) -> String? {
         if case .string(let text)? = arguments[name] { return text }
         return nil
     }
 
     /// An argument that must be there. Throws when it is not.
-    public func required(_ name: String) throws(ControlFailure) -> String {
+    package func required(_ name: String) throws(ControlFailure) -> String {
         guard let text = text(name) else {
             throw ControlFailure(2, "\(verb) needs the argument \"\(name)\"")
         }
@@ -44,37 +44,37 @@ public final class ControlCall {
     }
 
     /// An argument that is a whole number.
-    public func integer(_ name: String) -> Int? {
+    package func integer(_ name: String) -> Int? {
         if case .integer(let number)? = arguments[name] { return Int(number) }
         return nil
     }
 
     /// An argument that is true or absent.
-    public func flag(_ name: String) -> Bool { arguments[name] == .boolean(true) }
+    package func flag(_ name: String) -> Bool { arguments[name] == .boolean(true) }
 
     /// An argument that is a list of texts.
-    public func texts(_ name: String) -> [String] {
+    package func texts(_ name: String) -> [String] {
         guard case .array(let items)? = arguments[name] else { return [] }
         return items.map(\.text)
     }
 }
 
 /// Why a verb failed: the exit status and one screen of text.
-public struct ControlFailure: Error, Sendable, Hashable {
+package struct ControlFailure: Error, Sendable, Hashable {
     /// 1 it failed, 2 it was wrong usage.
-    public var exitCode: Int32
+    package var exitCode: Int32
     /// Where, what, and what to do next; empty when it was said already.
-    public var message: String
+    package var message: String
 
     /// Creates one.
-    public init(_ exitCode: Int32, _ message: String) {
+    package init(_ exitCode: Int32, _ message: String) {
         self.exitCode = exitCode
         self.message = message
     }
 }
 
 /// Bytes that come in. One thread.
-public final class ControlInput {
+package final class ControlInput {
     private let descriptor: Int32
     private var rest: [UInt8]
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -85,7 +85,7 @@ public final class ControlInput {
     }
 
     /// What is there, waiting for at least one byte; nil at the end.
-    public func read() -> [UInt8]? {
+    package func read() -> [UInt8]? {
         if !rest.isEmpty {
             defer { rest = [] }
             return rest
@@ -101,18 +101,18 @@ public final class ControlInput {
 }
 
 /// Lines that go out. One thread.
-public final class ControlOutput {
+package final class ControlOutput {
     private let descriptor: Int32
     private let isFramed: Bool
     private let each: (([UInt8]) -> Void)?
     private var buffer: [UInt8] = []
     /// True when the reader is gone.
-    public private(set) var isBroken = false
+    package private(set) var isBroken = false
     /// How many lines there were.
-    public private(set) var lineCount = 0
+    package private(set) var lineCount = 0
 
     /// Hands every line to a function.
-    public init(_ each: @escaping ([UInt8]) -> Void) {
+    package init(_ each: @escaping ([UInt8]) -> Void) {
         descriptor = -1
         isFramed = false
         self.each = each
@@ -125,7 +125,7 @@ public final class ControlOutput {
     }
 
     /// Adds a line, without its end.
-    public func line(_ bytes: [UInt8]) {
+    package func line(_ bytes: [UInt8]) {
         lineCount += 1
         if let each {
             each(bytes)
@@ -138,10 +138,10 @@ public final class ControlOutput {
     }
 
     /// Adds a JSON object as a line.
-    public func line(_ record: Record) { line(record.json) }
+    package func line(_ record: Record) { line(record.json) }
 
     /// True when the reader is gone, also while there is nothing to write.
-    public var isGone: Bool {
+    package var isGone: Bool {
         guard isFramed, !isBroken else { return isBroken }
         var entry = pollfd(fd: descriptor, events: 0, revents: 0)
         guard unsafe poll(&entry, 1, 0) > 0 else { return false }
@@ -149,7 +149,7 @@ public final class ControlOutput {
     }
 
     /// Hands everything to the reader.
-    public func flush() {
+    package func flush() {
         var done = 0
         while done < buffer.count, !isBroken {
             let count = unsafe buffer.withUnsafeBytes {
@@ -182,21 +182,21 @@ public final class ControlOutput {
 }
 
 /// The verbs a process serves, by name.
-public struct VerbTable: Sendable {
+package struct VerbTable: Sendable {
     /// Does what a verb says.
-    public typealias Handler = @Sendable (ControlCall) throws(ControlFailure) -> Void
+    package typealias Handler = @Sendable (ControlCall) throws(ControlFailure) -> Void
     private var handlers: [String: Handler] = [:]
 
     /// No verbs.
-    public init() {}
+    package init() {}
 
     /// Adds a verb.
-    public mutating func add(_ verb: String, _ handler: @escaping Handler) {
+    package mutating func add(_ verb: String, _ handler: @escaping Handler) {
         handlers[verb] = handler
     }
 
     /// Serves a call. Throws what the verb throws, and when there is no such verb.
-    public func run(_ call: ControlCall) throws(ControlFailure) {
+    package func run(_ call: ControlCall) throws(ControlFailure) {
         guard let handler = handlers[call.verb] else {
             throw ControlFailure(1, "the process that has the store does not know \(call.verb)")
         }

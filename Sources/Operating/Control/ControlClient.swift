@@ -1,11 +1,11 @@
 internal import Glibc
-public import Records
+package import Records
 internal import Threads
 
 /// Asks the process that has a store to do a verb.
-public enum ControlClient {
+package enum ControlClient {
     /// True when some process serves the store's socket.
-    public static func isServed(_ directory: String) -> Bool {
+    package static func isServed(_ directory: String) -> Bool {
         guard let socket = UnixSocket(ControlServer.socketName, in: directory) else { return false }
         defer { close(socket.descriptor) }
         return socket.connects()
@@ -14,7 +14,7 @@ public enum ControlClient {
     /// Has a verb done: its lines go to standard output as they come, and with `sendsInput` the
     /// standard input goes there. False when nobody serves the store. Throws what the verb throws,
     /// and when the other process goes away.
-    public static func run(
+    package static func run(
         _ verb: String, _ arguments: Record, directory: String, sendsInput: Bool = false
     ) throws(ControlFailure) -> Bool {
         let output = ControlOutput(descriptor: 1, isFramed: false)
@@ -26,7 +26,7 @@ public enum ControlClient {
     }
 
     /// As above; lines go to `each`, which says whether there is anybody to read more of them.
-    public static func run(
+    package static func run(
         _ verb: String, _ arguments: Record, directory: String, sendsInput: Bool = false,
         _ each: ([UInt8]) -> Bool
     ) throws(ControlFailure) -> Bool {

@@ -5,9 +5,9 @@ internal import Threads
 
 /// Serves verbs to other processes over `control.sock` in the store's directory. One thread for
 /// each caller, sixteen at most; only the user who runs it can connect.
-public final class ControlServer: Sendable {
+package final class ControlServer: Sendable {
     /// The name of the socket.
-    public static let socketName = "control.sock"
+    package static let socketName = "control.sock"
     private static let callerLimit = 16
 
     private let descriptor: Int32
@@ -18,7 +18,7 @@ public final class ControlServer: Sendable {
 
     /// Begins to serve. Only the owner of the store may: a socket that is there was left behind by
     /// a process that is gone. Throws when the socket cannot be made.
-    public init(directory: String, verbs: VerbTable) throws(ControlFailure) {
+    package init(directory: String, verbs: VerbTable) throws(ControlFailure) {
         let path = directory + "/" + Self.socketName
         unsafe unlink(path)
         guard let socket = UnixSocket(Self.socketName, in: directory), socket.listens() else {
@@ -32,7 +32,7 @@ public final class ControlServer: Sendable {
     }
 
     /// Takes the socket away; calls that are under way go on to their end.
-    public func stop() {
+    package func stop() {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }
         unsafe unlink(directory + "/" + Self.socketName)
         shutdown(descriptor, Int32(SHUT_RDWR))

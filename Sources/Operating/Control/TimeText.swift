@@ -92,12 +92,12 @@ enum TimeText {
 }
 
 /// Times in answers and arguments of verbs.
-public enum ControlTime {
+package enum ControlTime {
     /// RFC 3339 in UTC with milliseconds.
-    public static func text(microseconds: Int64) -> String {
+    package static func text(microseconds: Int64) -> String {
         TimeText.text(milliseconds: microseconds / 1000)
     }
 
     /// Microseconds since 1970, or nil when the text is no RFC 3339 time.
-    public static func microseconds(_ text: String) -> Int64? { TimeText.microseconds(text) }
+    package static func microseconds(_ text: String) -> Int64? { TimeText.microseconds(text) }
 }

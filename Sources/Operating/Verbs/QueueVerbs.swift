@@ -1,12 +1,12 @@
 internal import Connecting
-public import Journal
-public import Queueing
+package import Journal
+package import Queueing
 internal import Records
 internal import Threads
 
 extension ControlFailure {
     /// A refusal of the queues: wrong names and wishes are wrong usage.
-    public init(_ error: QueueError) {
+    package init(_ error: QueueError) {
         switch error.code {
         case .unknownQueue, .misuse: self.init(2, error.description)
         default: self.init(1, error.description)
@@ -15,7 +15,7 @@ extension ControlFailure {
 }
 
 /// The verbs of queues over an open store.
-public struct QueueVerbs<Place: Disk>: Sendable {
+package struct QueueVerbs<Place: Disk>: Sendable {
     let store: Store<Place>
     /// The names that lead to queues.
     let exchanges: [Exchange]
@@ -25,7 +25,7 @@ public struct QueueVerbs<Place: Disk>: Sendable {
     let published: @Sendable () -> Void
 
     /// Verbs over a store.
-    public init(
+    package init(
         _ store: Store<Place>, exchanges: [Exchange] = [],
         redriveRule: @escaping RedriveRuleMaker = noRedriveRule,
         published: @escaping @Sendable () -> Void = {}
@@ -37,7 +37,7 @@ public struct QueueVerbs<Place: Disk>: Sendable {
     }
 
     /// Adds the verbs, `queue.publish` and the others.
-    public func add(to table: inout VerbTable) {
+    package func add(to table: inout VerbTable) {
         table.add("queue.publish") { (call) throws(ControlFailure) in try publish(call) }
         table.add("queue.receive") { (call) throws(ControlFailure) in try receive(call) }
         table.add("queue.stats") { (call) throws(ControlFailure) in

@@ -1,16 +1,16 @@
-public import Queueing
+package import Queueing
 internal import Records
 internal import Threads
 
 /// What scripts say about the messages of a redrive.
-public struct RedriveScript {
+package struct RedriveScript {
     /// Decides about a message.
-    public var choose: (Message) -> RedriveChoice
+    package var choose: (Message) -> RedriveChoice
     /// How many messages a script failed on, and what it said about the first.
-    public var failures: () -> (count: Int, first: String?)
+    package var failures: () -> (count: Int, first: String?)
 
     /// Wraps a script.
-    public init(
+    package init(
         choose: @escaping (Message) -> RedriveChoice,
         failures: @escaping () -> (count: Int, first: String?)
     ) {
@@ -21,13 +21,13 @@ public struct RedriveScript {
 
 /// Makes a script of an expression and of a file with a function `map`; throws when one of them
 /// cannot be loaded.
-public typealias RedriveRuleMaker =
+package typealias RedriveRuleMaker =
     @Sendable (
         _ filter: String?, _ map: (file: String, text: [UInt8])?
     ) throws(ControlFailure) -> RedriveScript
 
 /// For who knows no scripts.
-public let noRedriveRule: RedriveRuleMaker = { (_, _) throws(ControlFailure) in
+package let noRedriveRule: RedriveRuleMaker = { (_, _) throws(ControlFailure) in
     throw ControlFailure(1, "this process runs no scripts for queues")
 }
 

@@ -1,20 +1,20 @@
-public import Journal
-public import Queueing
+package import Journal
+package import Queueing
 internal import Records
 
 /// Verbs about a store that is open.
-public struct StoreVerbs<Place: Disk>: Sendable {
+package struct StoreVerbs<Place: Disk>: Sendable {
     private let store: Store<Place>
     private let disk: Place
 
     /// Verbs over a store on its disk.
-    public init(_ store: Store<Place>, on disk: Place) {
+    package init(_ store: Store<Place>, on disk: Place) {
         self.store = store
         self.disk = disk
     }
 
     /// Adds `store.backup`.
-    public func add(to table: inout VerbTable) {
+    package func add(to table: inout VerbTable) {
         table.add("store.backup") { (call) throws(ControlFailure) in
             let target = try call.required("target")
             do throws(QueueError) {

@@ -1,9 +1,9 @@
 internal import Engine
-public import Records
+package import Records
 
 extension LookTables {
     /// What `explain` shows.
-    public static func explanation(_ lines: [Record]) -> [String] {
+    package static func explanation(_ lines: [Record]) -> [String] {
         var text: [String] = []
         for line in lines {
             switch line["what"]?.text {

@@ -1,14 +1,14 @@
 internal import Connecting
-public import Definitions
-public import Engine
+package import Definitions
+package import Engine
 internal import Queueing
-public import Records
+package import Records
 internal import Scripting
 
 extension PipelineRun {
     /// What became of a record, stage by stage, with the rules of now; nothing changes. Throws when
     /// there is no such record. Any thread but those of the run.
-    public func explain(_ id: String) throws(PipelineError) -> [Record] {
+    package func explain(_ id: String) throws(PipelineError) -> [Record] {
         let plan = versions.wanted.plan
         var finder = RecordFinder(
             plan.definition, letters: try deadLetters?.list() ?? [], chunks: ring?.chunks)
@@ -37,19 +37,19 @@ extension Explainer {
 }
 
 /// Explains records of a pipeline that does not run.
-public struct StoppedPipeline {
+package struct StoppedPipeline {
     let definition: Definition
     let data: String
 
     /// Names the pipeline, and the folder of its store, which need not be there.
-    public init(_ definition: Definition, data: String) {
+    package init(_ definition: Definition, data: String) {
         self.definition = definition
         self.data = data
     }
 
     /// What would become of a record with the rules that are active in the store, or else those on
     /// disk; nothing changes. Throws when there is no such record.
-    public func explain(_ id: String) throws(PipelineError) -> [Record] {
+    package func explain(_ id: String) throws(PipelineError) -> [Record] {
         var letters: [DeadLetter] = []
         var state: [UInt8] = []
         var files: [RuleSet.File]?

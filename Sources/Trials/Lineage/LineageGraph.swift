@@ -1,12 +1,12 @@
 internal import Connecting
-public import Definitions
+package import Definitions
 internal import Engine
-public import Records
+package import Records
 internal import Scripting
 internal import Windowing
 
 /// What a pipeline is made of, and which stage reads and writes which fields, as the files say it.
-public struct LineageGraph: Sendable {
+package struct LineageGraph: Sendable {
     /// A use of a field, and where it stands.
     struct Use: Sendable, Hashable {
         var field: String
@@ -30,7 +30,7 @@ public struct LineageGraph: Sendable {
     let nodes: [Node]
 
     /// Reads the rules of a plan.
-    public init(_ plan: Plan) {
+    package init(_ plan: Plan) {
         definition = plan.definition
         nodes = plan.definition.stages.map { Self.node($0, plan) }
     }
@@ -118,7 +118,7 @@ public struct LineageGraph: Sendable {
 
     /// Nodes and edges as JSON, of the whole or of a stage with its neighbours, or the uses of a
     /// field. Throws when there is neither a stage nor a field of that name.
-    public func records(about name: String?) throws(PipelineError) -> [Record] {
+    package func records(about name: String?) throws(PipelineError) -> [Record] {
         guard let name else { return nodeRecords + edgeRecords }
         guard let index = nodes.firstIndex(where: { $0.name == name }) else {
             let found = uses(of: name)

@@ -1,11 +1,11 @@
-public import Definitions
+package import Definitions
 internal import Engine
 internal import Records
 
 extension LineageGraph {
     /// The whole as a tree, or what is known about a stage or a field. Throws when there is none of
     /// that name.
-    public func text(about name: String?) throws(PipelineError) -> [String] {
+    package func text(about name: String?) throws(PipelineError) -> [String] {
         guard let name else { return tree }
         let lines = try records(about: name)
         guard let node = lines.first(where: { $0["kind"] == "stage" && $0["name"]?.text == name })

@@ -1,8 +1,8 @@
-public import Definitions
+package import Definitions
 internal import Engine
 
 /// Where the records of a session come from.
-public enum ReplInput: Sendable, Hashable {
+package enum ReplInput: Sendable, Hashable {
     /// A file of JSON lines or CSV.
     case file(String)
     /// Messages of a queue, which are only looked at.
@@ -13,10 +13,10 @@ public enum ReplInput: Sendable, Hashable {
     case tap(stage: String, point: String?, most: Int)
 
     /// How many records there are at most, whatever was asked for.
-    public static let limit = 100_000
+    package static let limit = 100_000
 
     /// What follows `:load`; throws what is wrong with it.
-    public init(command text: String) throws(PipelineError) {
+    package init(command text: String) throws(PipelineError) {
         let words = text.split(separator: " ").map(String.init)
         let rest = Array(words.dropFirst())
         switch words.first {
@@ -40,7 +40,7 @@ public enum ReplInput: Sendable, Hashable {
 
     /// What `--input` says: `queue:NAME`, `dlq`, `dlq:ID`, `tap:STAGE.in`, or a file; a file of
     /// such a name goes before.
-    public init(option text: String) {
+    package init(option text: String) {
         func rest(after prefix: String) -> String? {
             text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
         }

@@ -1,9 +1,9 @@
 internal import Engine
-public import Records
+package import Records
 internal import Scripting
 
 /// What a rule is told about a record besides its fields.
-public struct ReplOrigin: Sendable, Hashable {
+package struct ReplOrigin: Sendable, Hashable {
     var id: [UInt8] = []
     var source = "repl"
     var file = "repl"
@@ -15,10 +15,10 @@ public struct ReplOrigin: Sendable, Hashable {
 
 extension ReplRecord {
     /// A row as JSON.
-    public init(row: [UInt8]) { self = Self.checked(row) }
+    package init(row: [UInt8]) { self = Self.checked(row) }
 
     /// A message as `queue peek` gives it, its payload in base64.
-    public init(message: Record) {
+    package init(message: Record) {
         let payload = message["payload_base64"].flatMap { decodeBase64($0.text) } ?? []
         self = Self.checked(payload)
         var origin = ReplOrigin()
@@ -32,7 +32,7 @@ extension ReplRecord {
     }
 
     /// A dead letter: the record as it was before the first stage.
-    public init(letter record: Record) {
+    package init(letter record: Record) {
         let letter = DeadLetter(number: 0, record: record)
         self = Self.checked(letter.json)
         var origin = ReplOrigin()

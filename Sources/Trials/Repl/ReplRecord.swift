@@ -1,14 +1,14 @@
-public import Connecting
+package import Connecting
 internal import Engine
 internal import Records
 internal import Scripting
 
 /// One record that a session works on.
-public struct ReplRecord: Sendable {
+package struct ReplRecord: Sendable {
     /// The JSON text; of a malformed one what the source gave.
-    public var text: [UInt8]
+    package var text: [UInt8]
     /// Why it is no record; nil when it is one.
-    public var problem: String?
+    package var problem: String?
     /// Where it comes from, for `meta`; nil when it is of a file, or was typed.
     var origin: ReplOrigin?
     /// Lines that are shown with it.
@@ -18,7 +18,7 @@ public struct ReplRecord: Sendable {
     var ruleSet: String?
 
     /// Creates a record.
-    public init(text: [UInt8], problem: String? = nil) {
+    package init(text: [UInt8], problem: String? = nil) {
         self.text = text
         self.problem = problem
     }
@@ -54,15 +54,16 @@ struct StateKey: Hashable {
 
 extension ReplRecord {
     /// The first records of a source.
-    public static func read(
+    package static func read(
         _ source: any Source, most: Int
     ) throws(ConnectorError) -> [ReplRecord] {
         var records: [ReplRecord] = []
         let batch = Batch()
         while records.count < most {
             batch.removeAll()
-            guard case .records = try source.read(
-                into: batch, limit: ReadLimit(bytes: 1 << 18), milliseconds: 100)
+            guard
+                case .records = try source.read(
+                    into: batch, limit: ReadLimit(bytes: 1 << 18), milliseconds: 100)
             else { break }
             records += Self.records(of: batch)
         }

@@ -82,7 +82,7 @@ extension ReplSession {
     }
 
     /// Reads records.
-    public func load(_ input: ReplInput) -> [String] {
+    package func load(_ input: ReplInput) -> [String] {
         switch openInput(input) {
         case .failure(let error):
             let text = error.description

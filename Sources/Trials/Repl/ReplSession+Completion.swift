@@ -5,7 +5,7 @@ internal import Scripting
 
 extension ReplSession {
     /// How the word that a line ends with may go on: whole words, sorted.
-    public func completions(of line: String) -> [String] {
+    package func completions(of line: String) -> [String] {
         let words = line.split(separator: " ", omittingEmptySubsequences: false)
         let word = String(words.last ?? "")
         if line.hasPrefix(":") {

@@ -25,7 +25,7 @@ extension ReplSession {
     }
 
     /// Runs the last stage again on the record it was run on, because its file has changed.
-    public func runAgain() -> [String] {
+    package func runAgain() -> [String] {
         let problems = reloadRules()
         guard problems.isEmpty, let last, last.stage < plan.definition.stages.count else {
             return problems

@@ -1,5 +1,5 @@
 internal import Connecting
-public import Definitions
+package import Definitions
 internal import Engine
 internal import Glibc
 internal import Records
@@ -10,14 +10,14 @@ internal import Threads
 ///
 /// It runs the rules that are on disk, in the sandbox and the budgets of a running pipeline, and
 /// writes no file but the tests that `:save` adds.
-public final class ReplSession {
+package final class ReplSession {
     /// Reads the rules of the folder anew, or says why not.
-    public typealias Loader = () -> Result<Plan, PipelineError>
+    package typealias Loader = () -> Result<Plan, PipelineError>
     /// Reads records, or says why not.
-    public typealias Opener = (ReplInput) -> Result<[ReplRecord], PipelineError>
+    package typealias Opener = (ReplInput) -> Result<[ReplRecord], PipelineError>
 
     /// True once the session is over.
-    public internal(set) var isFinished = false
+    package internal(set) var isFinished = false
     let loadPlan: Loader
     let openInput: Opener
     var plan: Plan
@@ -37,7 +37,7 @@ public final class ReplSession {
     private let log = Locked<[String]>([])
 
     /// Begins a session; `stage` is the one to start with.
-    public init(
+    package init(
         stage name: String?, load: @escaping Loader, open: @escaping Opener
     ) throws(PipelineError) {
         loadPlan = load
@@ -73,21 +73,21 @@ public final class ReplSession {
     }
 
     /// The chosen stage.
-    public var stageName: String {
+    package var stageName: String {
         plan.definition.stages.indices.contains(stage) ? plan.definition.stages[stage].name : "repl"
     }
 
     /// The pipeline and its rule set.
-    public var title: String { "\(plan.definition.name), rule set \(plan.ruleSet.version)" }
+    package var title: String { "\(plan.definition.name), rule set \(plan.ruleSet.version)" }
 
     /// True while what was typed so far goes on in the next line.
-    public var isIncomplete: Bool { !pending.isEmpty }
+    package var isIncomplete: Bool { !pending.isEmpty }
 
     /// Forgets the lines of a statement that is not complete.
-    public func dropPending() { pending = "" }
+    package func dropPending() { pending = "" }
 
     /// Takes a line; gives the lines of the answer.
-    public func execute(_ line: String) -> [String] {
+    package func execute(_ line: String) -> [String] {
         let words = line.drop { $0 == " " || $0 == "\t" }
         if pending.isEmpty {
             if words.isEmpty { return [] }
@@ -97,7 +97,7 @@ public final class ReplSession {
     }
 
     /// The end of the input: a statement that never ended is an error.
-    public func finish() -> [String] {
+    package func finish() -> [String] {
         isFinished = true
         guard !pending.isEmpty else { return [] }
         pending = ""

@@ -1,14 +1,14 @@
 internal import Connecting
-public import Definitions
+package import Definitions
 internal import Engine
 internal import Records
-public import Scripting
+package import Scripting
 
 extension RuleTests {
     /// The test files as they are with what came out as what is expected; only those that change.
     ///
     /// An error is never made an expectation: a test whose rule fails stays as it is.
-    public static func updated(
+    package static func updated(
         _ files: [RuleSet.File], _ plan: Plan, filter: String? = nil
     ) -> [RuleSet.File] {
         var tests = RuleTests(plan, files: files)

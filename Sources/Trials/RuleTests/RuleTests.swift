@@ -1,19 +1,19 @@
 internal import Connecting
-public import Definitions
+package import Definitions
 internal import Engine
 internal import Glibc
 internal import Records
-public import Scripting
+package import Scripting
 internal import Threads
 
 /// Runs the `*.test.yaml` files of a pipeline folder against a rule set.
 ///
 /// A `RuleTests` belongs to the thread that runs it; it prints nothing and changes no file.
-public struct RuleTests {
+package struct RuleTests {
     /// Only tests whose name contains this text are run.
-    public var filter: String?
+    package var filter: String?
     /// Whether to tell which lines ran; that slows the rules down.
-    public var measuresCoverage = false
+    package var measuresCoverage = false
     private let plan: Plan
     private let files: [RuleSet.File]
     private var tables: [String: Lookup] = [:]
@@ -22,18 +22,18 @@ public struct RuleTests {
 
     /// Prepares the tests in `files`; what is tested are the scripts in `plan`, and only a rule
     /// that no stage uses is read from the folder.
-    public init(_ plan: Plan, files: [RuleSet.File]) {
+    package init(_ plan: Plan, files: [RuleSet.File]) {
         self.plan = plan
         self.files = files
     }
 
     /// The test files below `rules/` of a pipeline folder, sorted by path.
-    public static func files(in folder: String) -> [RuleSet.File] {
+    package static func files(in folder: String) -> [RuleSet.File] {
         RuleTestFiles.all(in: folder)
     }
 
     /// Runs every test; what is wrong with the test files is in the report, too.
-    public static func run(
+    package static func run(
         _ plan: Plan, files: [RuleSet.File], filter: String? = nil, measuresCoverage: Bool = false
     ) -> RuleTestReport {
         var tests = RuleTests(plan, files: files)
@@ -43,7 +43,7 @@ public struct RuleTests {
     }
 
     /// Runs every test.
-    public mutating func run() -> RuleTestReport {
+    package mutating func run() -> RuleTestReport {
         let start = monotonicNanoseconds()
         var report = RuleTestReport()
         for file in files {

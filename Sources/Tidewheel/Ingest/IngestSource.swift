@@ -1,51 +1,44 @@
 internal import Connecting
-internal import Engine
 internal import Records
-internal import Synchronization
-internal import Threads
-
-/// Records that a program hands in, waiting for the reader's thread.
-final class IngestQueue: Sendable {
-    let channel = Channel<[UInt8]>(capacity: 1024)
-    private let used = Atomic<Bool>(false)
-
-    /// True once a source reads from it.
-    var isUsed: Bool { used.load(ordering: .relaxed) }
-
-    func markUsed() { used.store(true, ordering: .relaxed) }
-}
 
 /// The source behind `ingest`: each record handed in is one entry of a batch.
 final class IngestSource: Source {
     private let queue: IngestQueue
+    private let doors: IngestDoors
     private let name: String
-    private var count: UInt64 = 0
-    private var told: UInt64?
+    /// What stands before the number in the id of a record.
+    private let file: String
+    private let isKept: Bool
+    /// Records that were ever read, also by earlier runs on the same store.
+    private var count: UInt64
+    private var told: UInt64
 
-    init(_ queue: IngestQueue, context: RunContext) {
-        self.queue = queue
+    init(_ doors: IngestDoors, context: RunContext) {
+        self.doors = doors
         name = context.sourceName
+        file = name == "source" ? "ingest" : name
+        queue = doors.open(name)
+        isKept = context.resumption.isKept
         // Records of an earlier run are not these: they have names of their own.
         let place = context.resumption.positions["records"] ?? []
         count = UInt64(String(decoding: place, as: UTF8.self)) ?? 0
-        queue.markUsed()
+        told = count
     }
 
     func read(
         into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         batch.source = name
-        batch.file = "ingest"
-        guard let first = queue.channel.receive(milliseconds: milliseconds) else {
-            return queue.channel.isFinished ? .end : .nothingYet
+        batch.file = file
+        queue.wait(milliseconds: milliseconds)
+        queue.take(from: count, isKept: isKept) { json in
+            add(json, to: batch)
+            return batch.bytes.count < limit.bytes && batch.entries.count < limit.records ?? .max
         }
-        add(first, to: batch)
-        while batch.bytes.count < limit.bytes,
-            batch.entries.count < limit.records ?? .max, let next = queue.channel.tryReceive()
-        {
-            add(next, to: batch)
-        }
-        return .records
+        if !batch.entries.isEmpty { return .records }
+        guard queue.isFinished else { return .nothingYet }
+        // Everything before this call has been run, so the rest of the run may be asked to end.
+        return doors.noteFinished(name) ? .nothingYet : .end
     }
 
     func takePositions(
@@ -55,6 +48,14 @@ final class IngestSource: Source {
         guard position != told else { return }
         told = position
         body("records", Array("\(position)".utf8))
+    }
+
+    func kept(_ positions: [SourcePosition]) {
+        for place in positions {
+            if let position = UInt64(String(decoding: place.position, as: UTF8.self)) {
+                queue.kept(before: position)
+            }
+        }
     }
 
     private func add(_ json: [UInt8], to batch: Batch) {

@@ -1,8 +1,9 @@
+import Synchronization
 import TestKit
 import Testing
 import Tidewheel
 
-@Suite struct TidewheelTests {
+@Suite struct PartsTests {
     private func folder() -> TemporaryFolder {
         let folder = TemporaryFolder()
         folder.write(
@@ -26,7 +27,7 @@ import Tidewheel
         }
         let output = try pipeline.output(from: "even")
         let letters = try pipeline.output(from: "dead_letters")
-        let running = try pipeline.start()
+        let running = try pipeline.start(fresh: true)
         let reader = Task { () -> [Value?] in
             var values: [Value?] = []
             for await record in output { values.append(record["twice"]) }
@@ -37,9 +38,9 @@ import Tidewheel
             for await letter in letters { values.append(letter["kind"]) }
             return values
         }
-        for n in 0..<5000 { await running.ingest(["n": .integer(Int64(n))]) }
-        await running.ingest(json: Array("not json".utf8))
-        await running.ingest(["n": 1.5])
+        for n in 0..<5000 { try await running.submit(["n": .integer(Int64(n))]) }
+        try await running.submit(json: Array("not json".utf8))
+        try await running.ingest(["n": 1.5])
         let summary = try await running.stop()
         #expect(await reader.value == stride(from: 0, to: 10000, by: 4).map { .integer($0) })
         #expect(await letterReader.value == ["malformed", "rejected"])
@@ -53,10 +54,40 @@ import Tidewheel
         try pipeline.addSink("mine", from: "shape") { _ throws(ConnectorError) in
             throw ConnectorError("no more room")
         }
-        let running = try pipeline.start()
-        await running.ingest(["n": 1])
+        let running = try pipeline.start(fresh: true)
+        try await running.submit(["n": 1])
         let error = await #expect(throws: PipelineError.self) { _ = try await running.stop() }
         #expect(error?.description.contains("no more room") == true)
+    }
+
+    @Test func `what a sink in Swift throws is about one record`() async throws {
+        let folder = folder()
+        var pipeline = try Pipeline(folder: folder.path)
+        let taken = Mutex<[Value?]>([])
+        let tries = Mutex(0)
+        try pipeline.addSink("picky", from: "shape") { record throws(ConnectorError) in
+            if record["n"] == 2 {
+                throw ConnectorError(
+                    "no", remedy: .refuse([RefusedRow(index: 0, reason: "two is taken")]))
+            }
+            if record["n"] == 3,
+                tries.withLock({
+                    $0 += 1; return $0
+                }) < 3
+            {
+                throw ConnectorError("busy", remedy: .retry(afterMilliseconds: 1))
+            }
+            taken.withLock { $0.append(record["n"]) }
+        }
+        let letters = try pipeline.output(from: "dead_letters")
+        let running = try pipeline.start()
+        try await running.ingest(contentsOf: (1...4).map { ["n": .integer($0)] })
+        try await running.stop()
+        #expect(taken.withLock { $0 } == [1, 3, 4])
+        var reasons: [String] = []
+        for await letter in letters { reasons.append(letter["reason"]?.text ?? "") }
+        #expect(reasons.count == 1)
+        #expect(reasons.first?.contains("two is taken") == true)
     }
 
     @Test func `a stage that is not there is told with a guess`() throws {

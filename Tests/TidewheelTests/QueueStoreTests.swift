@@ -2,7 +2,7 @@ import Synchronization
 import TestKit
 import Testing
 
-@testable import Tidewheel
+import Tidewheel
 
 @Suite struct QueueTests {
     private final class Seen: Sendable {
