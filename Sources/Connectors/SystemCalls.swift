@@ -51,6 +51,41 @@ func writeAll(
     }
 }
 
+/// Ends a wait of another thread, once and for all.
+final class Wake: Sendable {
+    /// Becomes readable by `send`; -1 when the system has no more descriptors.
+    let descriptor: Int32
+    private let sending: Int32
+
+    init() {
+        var ends: [Int32] = [-1, -1]
+        _ = unsafe pipe(&ends)
+        for end in ends where end >= 0 {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
+        (descriptor, sending) = (ends[0], ends[1])
+    }
+
+    deinit { for end in [descriptor, sending] where end >= 0 { close(end) } }
+
+    /// May be called from any thread, and more than once.
+    func send() {
+        var byte: UInt8 = 0
+        _ = unsafe write(sending, &byte, 1)
+    }
+}
+
+/// Waits until something can be written, or fail; false when `wake` became readable before that.
+func waitWritable(_ descriptor: Int32, unless wake: Int32) -> Bool {
+    var requests = [
+        pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0),
+        pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
+    ]
+    while unsafe poll(&requests, 2, -1) < 0, errno == EINTR {}
+    return requests[0].revents != 0 || requests[1].revents == 0
+}
+
 /// Waits until there is something to read; false when the time is over or a signal came.
 func waitReadable(_ descriptor: Int32, milliseconds: Int) -> Bool {
     var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
