@@ -58,14 +58,7 @@ final class BatchCutter {
         var count = 0
         unsafe whole.bytes.withUnsafeBytes { text in
             while end < text.count, count == 0 || (end - offset < bytes && count < records) {
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: text[end...])
-                let found = unsafe rest.baseAddress.flatMap {
-                    unsafe memchr($0, 0x0A, rest.count)
-                }
-                let length = unsafe found.map { found in
-                    unsafe UnsafeRawPointer(found) - UnsafeRawPointer(rest.baseAddress!) + 1
-                }
-                end += length ?? rest.count
+                end = unsafe lineEnd(text, from: end)
                 count += 1
             }
         }
@@ -84,6 +77,15 @@ final class BatchCutter {
         }
         index = offset
     }
+}
+
+/// Behind the line break of the line that begins there, or behind all of the text.
+private func lineEnd(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+    guard let base = text.baseAddress else { return text.count }
+    guard let found = unsafe memchr(base + start, 0x0A, text.count - start) else {
+        return text.count
+    }
+    return unsafe UnsafeRawPointer(found) - base + 1
 }
 
 extension Batch {

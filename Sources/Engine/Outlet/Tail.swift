@@ -40,7 +40,7 @@ final class Tail {
             let delivery = WindowDelivery(
                 stage.index, run.plan,
                 position: state?.times.positions[names[stage.index]] ?? 0, machine.vm)
-            guard stage.isInTail else { 
+            guard stage.isInTail else {
                 return Stage(delivery: delivery, windows: nil, takesLetters: false)
             }
             let windows = StageWindows(
