@@ -134,7 +134,7 @@ struct HostileFolder: Sendable {
     ]
 
     private static func aggregate(_ name: String, _ part: String, _ body: String) -> HostileFolder {
-        func body(of function: String) -> String { function == part ? body : "" }
+        func text(of function: String) -> String { function == part ? body : "" }
         return HostileFolder(
             name: name,
             files: [
@@ -143,10 +143,10 @@ struct HostileFolder: Sendable {
                         + "compute: {x: rules/x.lua}}}"),
                 "rules/x.lua": """
                 return {
-                  init = function() \(body(of: "init")) return {n = 0} end,
-                  add = function(a, r) \(body(of: "add")) a.n = a.n + 1 return a end,
-                  result = function(a) \(body(of: "result")) return a.n end,
-                  merge = function(a, b) \(body(of: "merge")) return {n = a.n + b.n} end,
+                  init = function() \(text(of: "init")) return {n = 0} end,
+                  add = function(a, r) \(text(of: "add")) a.n = a.n + 1 return a end,
+                  result = function(a) \(text(of: "result")) return a.n end,
+                  merge = function(a, b) \(text(of: "merge")) return {n = a.n + b.n} end,
                 }
                 """, "in.jsonl": record,
             ])
