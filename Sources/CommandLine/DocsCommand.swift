@@ -40,6 +40,7 @@ struct DocsCommand: ParsableCommand {
             return "  \(page.name)\(gap)\(page.summary)\n"
         }
         return "Pages of the reference:\n\(lines.joined())\n"
-            + "tidewheel docs PAGE prints one; tidewheel docs WORD finds keys, functions and codes.\n"
+            + "tidewheel docs PAGE prints one; "
+            + "tidewheel docs WORD finds keys, functions and codes.\n"
     }
 }

@@ -214,7 +214,8 @@ extension SectionSpecification {
                 example: "out/orders.jsonl"),
             .optional(
                 "append", .flag, usual: .flag(false),
-                "Rows go behind what the file holds already; without it a new store begins the file anew.",
+                "Rows go behind what the file holds already; without it a new store begins the "
+                    + "file anew.",
                 example: "true"),
             .upsert,
         ])

@@ -90,7 +90,8 @@ struct InlineDriver {
     /// waits for a commit does not wait for records.
     private var patience: Int { !isFlushed ? 0 : intake.pending > 0 ? 2 : run.patience }
 
-    /// Runs a batch, slice by slice; in between commits and those who want something get their turn.
+    /// Runs a batch, slice by slice; in between, commits and those who want something have their
+    /// turn.
     private mutating func take(_ given: Work) throws {
         var work = given
         repeat {

@@ -188,7 +188,7 @@ public final class PipelineRun: Sendable {
     /// True when the threads that process records have ended.
     var isEnding: Bool { lookups.isEnded }
 
-    /// How long a source may be waited for, in milliseconds. A run whose rules may be replaced looks
+    /// How long a source may be waited for, in milliseconds. A run whose rules may change looks
     /// for a new version in between.
     var patience: Int { ring == nil ? 100 : 20 }
 

@@ -240,7 +240,9 @@ struct OutletThread {
     /// Where files that are appended to begin must be known before the first row, and the last
     /// commit be kept before sinks are finished.
     private func commit(_ draft: CommitDraft, waits: Bool) {
-        guard let committer = run.committer, !run.isBroken else {
+        guard !run.isBroken else { return }
+        guard let committer = run.committer else {
+            // Nothing is kept: what was written is all that there will be.
             for tell in draft.whenKept { tell() }
             return
         }

@@ -56,8 +56,9 @@ public final class OutputBuffer: @unchecked Sendable {  // One owner at a time, 
     }
 }
 
-/// Where the rows of one record end in a buffer, or those of one timer; sorted, the marks of workers
-/// that share a batch give the order in which a single one would have written.
+/// Where the rows of one record end in a buffer, or those of one timer.
+///
+/// Sorted, the marks of lanes that share a batch give the order in which one would have written.
 public struct RowMark: Sendable, Comparable {
     /// The byte behind its rows.
     public var end: Int

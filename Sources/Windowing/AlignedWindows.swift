@@ -32,6 +32,8 @@ final class AlignedWindows: WindowSet {
 
     // MARK: Rows in
 
+    override func awaitTick() { due = min(due, nextTick) }
+
     override func add(_ block: RowBlock, into output: inout WindowOutput) {
         var at = 0
         while at < block.count {
@@ -276,12 +278,8 @@ final class AlignedWindows: WindowSet {
 
     // MARK: Windows
 
-    private var isHopping: Bool {
-        if case .hopping = definition.window { true } else { false }
-    }
-
     /// The one window of a time; most times are in the same one as the time before.
-    private func bounds(_ time: Int64) -> (start: Int64, end: Int64) {
+    func bounds(_ time: Int64) -> (start: Int64, end: Int64) {
         if time >= latest.start, time < latest.end { return latest }
         switch definition.window {
         case .tumbling(let size, let offset):
@@ -291,28 +289,6 @@ final class AlignedWindows: WindowSet {
         default: return (time, time)
         }
         return latest
-    }
-
-    /// All windows of a time, the earliest first.
-    private func forEachWindow(_ time: Int64, _ body: (_ start: Int64, _ end: Int64) -> Void) {
-        guard case .hopping(let size, let every, let offset) = definition.window else {
-            let (start, end) = bounds(time)
-            return body(start, end)
-        }
-        let last = time - floorModulo(time - offset, every)
-        var start = last - (size - 1) / every * every
-        while start <= last {
-            if start + size > time { body(start, start + size) }
-            start += every
-        }
-    }
-
-    /// False in the gaps between hopping windows that are shorter than their distance.
-    private func hasWindow(_ time: Int64) -> Bool {
-        guard case .hopping(let size, let every, let offset) = definition.window else {
-            return true
-        }
-        return floorModulo(time - offset, every) < size
     }
 
     /// The window that begins there, made when it is needed.

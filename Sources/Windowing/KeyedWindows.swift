@@ -41,6 +41,8 @@ class KeyedWindows: WindowSet {
 
     // MARK: Rows in
 
+    override func awaitTick() { due = min(due, nextTick) }
+
     override func add(_ block: RowBlock, into output: inout WindowOutput) {
         var at = 0
         while at < block.count {

@@ -77,8 +77,13 @@ class WindowSet {
     final func passOver(_ row: Row) {
         sequence &+= 1
         // Before there is a watermark, records of all keys say when changes are shown first.
-        if watermark == .min { expectTick(row.time) }
+        guard watermark == .min else { return }
+        expectTick(row.time)
+        awaitTick()
     }
+
+    /// `nextTick` may have changed.
+    func awaitTick() {}
 
     /// Adds a record that came too late.
     final func addLate(_ row: Row, of block: RowBlock, to output: inout WindowOutput) {

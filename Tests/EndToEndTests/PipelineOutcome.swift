@@ -57,6 +57,8 @@ struct PipelineOutcome {
             if name == "dead.jsonl" {
                 (mine, theirs) = (Self.byOrigin(mine), Self.byOrigin(theirs))
             }
+            // Keys of a window over letters stand in the order in which letters have come.
+            if name == "letters.jsonl" { (mine, theirs) = (mine.sorted(), theirs.sorted()) }
             guard mine != theirs else { continue }
             let place = zip(mine, theirs).prefix { $0 == $1 }.count
             let rows = [theirs, mine].map { "\($0.dropFirst(place).first?.prefix(200) ?? "none")" }

@@ -29,20 +29,6 @@ import Testing
             GeneratedPipeline(seed: 840, features), commit: "{every: 1ms, records: 1000}")
     }
 
-    @Test(arguments: GeneratedPipeline.windows.indices)
-    func `a file that grows, with timers`(index: Int) throws {
-        try LiveEqualityTests.expectEqual(
-            850 + UInt64(index),
-            GeneratedPipeline.Features(window: GeneratedPipeline.windows[index]))
-    }
-
-    @Test(arguments: [0, 3, 5, 9, 10])
-    func `kills and restarts, with timers`(index: Int) throws {
-        let features = GeneratedPipeline.Features(
-            window: GeneratedPipeline.windows[index], records: 6000)
-        try RestartEqualityTests.expectEqual(870 + UInt64(index), features)
-    }
-
     @Test(arguments: [1, 2, 4])
     func `a window over dead letters counts those of rules behind windows, too`(
         workers: Int
@@ -80,7 +66,7 @@ import Testing
         let counts = try outcome["letters"].map { try Record(json: $0) }.map {
             "\($0["stage"]?.text ?? "") \($0["n"]?.text ?? "")"
         }
-        #expect(counts == ["shape 2", "behind 6"])
+        #expect(counts.sorted() == ["behind 6", "shape 2"])
         #expect(outcome.summary["aggregated"] == ["windows": 6, "letters": 8])
     }
 }

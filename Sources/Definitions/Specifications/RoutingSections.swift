@@ -31,7 +31,8 @@ extension SectionSpecification {
                 "headers",
                 .map(
                     MapForm(
-                        .oneOf([.scalar, .nested(.headerRule)]), names: nil, isEmptyAllowed: false)),
+                        .oneOf([.scalar, .nested(.headerRule)]), names: nil,
+                        isEmptyAllowed: false)),
                 "Which headers take it: equal to a value, there at all, or within bounds.",
                 example: "{tier: premium, size: {min: 10}}"),
             .optional(

@@ -38,8 +38,8 @@ final class BatchCutter {
         return RecordPlace(position: whole.position + UInt64(offset), line: line, index: index)
     }
 
-    /// Moves the next records into an empty batch: about so many bytes, at most so many records, and
-    /// at least one.
+    /// Moves the next records into an empty batch: about so many bytes, at most so many records,
+    /// and at least one.
     func cut(into batch: Batch, bytes: Int, records: Int) {
         batch.source = whole.source
         batch.sourceIndex = whole.sourceIndex

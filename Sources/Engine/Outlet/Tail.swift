@@ -66,7 +66,8 @@ final class Tail {
         }
     }
 
-    /// Takes what the windows of all lanes have given for one batch, by the place of the stage; then
+    /// Takes what the windows of all lanes have given for one batch, by the place of the stage;
+    /// then
     /// time is `watermark`. What comes out waits in the result to be written.
     ///
     /// - Parameter taken: how many records have reached each stage.
