@@ -88,8 +88,10 @@ class EmittingWindows: KeyedWindows {
         let (start, end) = bounds(node)
         write(
             keys.key(nodes.key(node)), nodes.words(node), start: start, end: end,
-            time: rowTime(node, clock), clock: clock, cause: cause, major: deadline(node),
-            minor: order(node), revision: revision, into: &output)
+            time: rowTime(node, clock), clock: clock, cause: cause,
+            // Rows of one record stand in the order in which they were written.
+            major: cause == .record ? 0 : deadline(node),
+            minor: cause == .record ? 0 : order(node), revision: revision, into: &output)
     }
 
     // MARK: Time

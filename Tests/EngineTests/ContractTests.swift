@@ -154,9 +154,9 @@ import Threads
         "finish",
     ]
 
-    @Test(arguments: [1, 2])
+    @Test(arguments: [1, 2], [false, true])
     func `a sink is called again as its error says, and refused rows are dead letters`(
-        lanes: Int
+        lanes: Int, hasOutbox: Bool
     ) throws {
         let watch = ScriptedSource.Watch()
         let sink = SinkWatch(Self.answers)
@@ -165,14 +165,18 @@ import Threads
         var definition = definition(
             steps, watch,
             sinks: [
-                ("s", { _ in .rows(ScriptedSink(sink)) }),
+                (
+                    "s",
+                    { _ in hasOutbox ? .outbox(ScriptedOutbox(sink)) : .rows(ScriptedSink(sink)) }
+                ),
                 ("letters", { _ in .rows(ScriptedSink(letters)) }),
             ])
+        if hasOutbox { definition.sinks[0].outbox = Self.place }
         definition.sinks[1].from = .deadLetters
-        _ = try run(definition, lanes: lanes).get()
-        for found in [watch.violations, sink.violations, letters.violations] {
-            #expect(found.isEmpty, "\(found)")
-        }
+        let summary = try run(definition, lanes: lanes).get()
+        #expect(watch.violations.isEmpty, "\(watch.violations)")
+        #expect(sink.violations.isEmpty, "\(sink.violations)")
+        #expect(letters.violations.isEmpty, "\(letters.violations)")
         #expect(sink.events == Self.events)
         let all = Self.rows(18, of: "a")
         let missing = all.filter { !sink.rows.contains($0) }
@@ -183,19 +187,6 @@ import Threads
             #expect(letter.contains("\"kind\":\"refused\"") && letter.contains(reason))
             #expect(letter.contains(row.replacing("\"", with: "\\\"")), "\(letter)")
         }
-    }
-
-    @Test(arguments: [1, 2])
-    func `an outbox sink is called again with the same rows and keys`(lanes: Int) throws {
-        let watch = ScriptedSource.Watch()
-        let sink = SinkWatch(Self.answers.map { $0?.description == "no" ? nil : $0 })
-        let steps = (0..<6).map { _ in ScriptedSource.Step.records(3, of: "a") }
-        var definition = definition(
-            steps, watch, sinks: [("s", { _ in .outbox(ScriptedOutbox(sink)) })])
-        definition.sinks[0].outbox = Self.place
-        _ = try run(definition, lanes: lanes).get()
-        #expect(watch.violations.isEmpty && sink.violations.isEmpty, "\(sink.violations)")
-        #expect(sink.events == Self.events.filter { $0 != "no" })
-        #expect(sink.rows == Self.rows(18, of: "a"))
+        #expect(summary.counts.deadLetters == 2)
     }
 }

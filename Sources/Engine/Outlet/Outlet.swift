@@ -132,11 +132,15 @@ final class Outlet {
 
     private func addSinks(to draft: inout CommitDraft) throws(ConnectorError) {
         // First what is refused, since that becomes rows of other sinks.
+        try takeRefused()
+        for sink in sinks { sink.addEntries(to: &draft) }
+    }
+
+    private func takeRefused() throws(ConnectorError) {
         for (index, sink) in sinks.enumerated() {
             let refused = sink.takeRefused()
             if !refused.isEmpty { try refuse(refused, by: index) }
         }
-        for sink in sinks { sink.addEntries(to: &draft) }
     }
 
     // MARK: The end
@@ -145,7 +149,11 @@ final class Outlet {
     func whole(_ body: () throws -> Void) {
         do {
             try body()
-            if !run.isBroken { run.outboxes.finish(run) }
+            if !run.isBroken {
+                run.outboxes.finish(run)
+                // What was refused last becomes rows of other sinks, which are open still.
+                try takeRefused()
+            }
             report()
             if run.hasFailed {
                 try noteDeliveries()
@@ -177,7 +185,10 @@ final class Outlet {
     }
 
     private func report() {
-        guard let tail else { return }
+        guard let tail else {
+            let counts = refusals.counts
+            return run.shared.withLock { $0.counts.add(counts) }
+        }
         let counts = tail.machine === front ? RuleCounts() : tail.machine.vm.counts
         run.shared.withLock {
             $0.counts.add(counts)

@@ -6,6 +6,7 @@ final class RefusalDesk {
     private let run: PipelineRun
     private let tail: Tail?
     private var machine: RuleMachine?
+    private let ownsMachine: Bool
     private let outputs: [OutputBuffer]
     private var position: UInt64 = 0
 
@@ -13,8 +14,12 @@ final class RefusalDesk {
         self.run = run
         self.tail = tail
         machine = front
+        ownsMachine = front == nil
         outputs = run.makeSinkBuffers()
     }
+
+    /// What the desk's own machine has counted; nothing when it is that of a lane.
+    var counts: RuleCounts { ownsMachine ? machine?.vm.counts ?? RuleCounts() : RuleCounts() }
 
     /// The letters, for each sink that takes them.
     func letters(of rows: [RefusedDelivery], sink: String) -> [OutputBuffer] {
