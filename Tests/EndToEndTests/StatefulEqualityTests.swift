@@ -3,8 +3,8 @@ import Records
 import TestKit
 import Testing
 
-/// Rules with state and timers, before and behind windows, give the same rows in the same order
-/// for any number of workers and whatever is read at once.
+/// Rules with state, before and behind windows, give the same rows for any number of workers and
+/// whatever is read at once.
 @Suite(.timeLimit(.minutes(3))) struct StatefulEqualityTests {
     @Test(arguments: GeneratedPipeline.windows.indices)
     func `state before and behind windows of every kind`(index: Int) throws {
@@ -13,14 +13,6 @@ import Testing
         try WorkerEqualityTests.expectEqual(
             GeneratedPipeline(seed: 800 + UInt64(index), features),
             commit: "{every: 1ms, records: 7}")
-    }
-
-    @Test(arguments: GeneratedPipeline.windows.indices)
-    func `timers before and behind windows of every kind`(index: Int) throws {
-        let features = GeneratedPipeline.Features(window: GeneratedPipeline.windows[index])
-        try WorkerEqualityTests.expectEqual(
-            GeneratedPipeline(seed: 820 + UInt64(index), features),
-            commit: "{every: 1ms, records: 1}")
     }
 
     @Test func `two sources and many batches`() throws {
