@@ -1,6 +1,7 @@
 // A batch, record by record; what fails becomes a dead letter, and the next record goes on.
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "internal/slice.h"
@@ -234,8 +235,7 @@ struct Visitor {
 };
 
 // Whole lines from `at` that fit the caches while they are walked; 0 when not even one does.
-static size_t window_length(const char *at, const char *end) {
-    constexpr ptrdiff_t window = 32 << 10;
+static size_t window_length(const char *at, const char *end, ptrdiff_t window) {
     if (end - at <= window) return size_t(end - at);
     auto last = static_cast<const char *>(memrchr(at, '\n', window));
     return last ? size_t(last + 1 - at) : 0;
@@ -246,10 +246,14 @@ static void visit_lines(Visitor &visitor) {
     Origin &origin = visitor.vm->origin;
     const char *start = reinterpret_cast<const char *>(batch->bytes), *end = start + batch->length;
     const char *at = start + visitor.first_offset(), *window_end = at;
+    // A slice that goes on may end soon again, and what was looked at ahead is lost then.
+    constexpr ptrdiff_t widest_window = 32 << 10;
+    ptrdiff_t window = at == start ? widest_window : 1 << 10;
     SliceWatch watch(visitor.bounds());
     for (uint64_t line = visitor.first_line(); at < end; line++) {
         if (at >= window_end) {
-            size_t length = window_length(at, end);
+            size_t length = window_length(at, end, window);
+            window = std::min(window * 2, widest_window);
             if (length) visitor.vm->ingress.prepare_lines(at, length);
             window_end = at + length;
         }
