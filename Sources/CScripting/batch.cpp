@@ -1,7 +1,6 @@
 // A batch, record by record; what fails becomes a dead letter, and the next record goes on.
 #include <time.h>
 
-#include <algorithm>
 #include <cstdio>
 
 #include "internal/slice.h"
@@ -246,14 +245,13 @@ static void visit_lines(Visitor &visitor) {
     Origin &origin = visitor.vm->origin;
     const char *start = reinterpret_cast<const char *>(batch->bytes), *end = start + batch->length;
     const char *at = start + visitor.first_offset(), *window_end = at;
-    // A slice that goes on may end soon again, and what was looked at ahead is lost then.
-    constexpr ptrdiff_t widest_window = 32 << 10;
-    ptrdiff_t window = at == start ? widest_window : 1 << 10;
+    constexpr ptrdiff_t window = 32 << 10;
+    // What was looked at ahead holds over the slices of a batch, whose bytes stay as they are.
+    if (visitor.slice && visitor.slice->prepared) window_end = start + visitor.slice->prepared;
     SliceWatch watch(visitor.bounds());
     for (uint64_t line = visitor.first_line(); at < end; line++) {
         if (at >= window_end) {
             size_t length = window_length(at, end, window);
-            window = std::min(window * 2, widest_window);
             if (length) visitor.vm->ingress.prepare_lines(at, length);
             window_end = at + length;
         }
@@ -269,7 +267,8 @@ static void visit_lines(Visitor &visitor) {
             if (visitor.slice && watch.is_over() && stop + 1 < end) {
                 size_t offset = size_t(stop + 1 - start);
                 visitor.stop_at(offset, line + 1, batch->position + offset);
-                break;
+                visitor.slice->prepared = size_t(window_end - start);
+                return;
             }
         }
         at = stop + 1;

@@ -51,6 +51,7 @@ typedef struct {
     uint64_t line;          // its line, for JSON lines; 0 in the beginning
     uint64_t position;      // where the first record that was not run began in the source
     uint32_t index;         // records that were run, or passed over
+    size_t prepared;        // the byte up to which the VM has looked ahead
     bool is_done;           // there are no more
 } tw_slice;
 
