@@ -14,9 +14,29 @@ namespace tidewheel {
 
 namespace {
 
+// The members of one object or array. The memory of a short list serves the next one of the thread.
 struct Lists {
     FieldList list;
-    ~Lists() { free(list.items); }
+
+    Lists() : list(spare.list) { spare.list = FieldList{}; }
+    ~Lists() {
+        if (spare.list.items || list.capacity > kept) {
+            free(list.items);
+            return;
+        }
+        spare.list.items = list.items;
+        spare.list.capacity = list.capacity;
+    }
+    Lists(const Lists &) = delete;
+    Lists &operator=(const Lists &) = delete;
+
+private:
+    static constexpr uint32_t kept = 256;
+    struct Spare {
+        FieldList list;
+        ~Spare() { free(list.items); }
+    };
+    static inline thread_local Spare spare;
 };
 
 struct Path {

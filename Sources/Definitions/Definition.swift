@@ -78,6 +78,8 @@ public struct Limits: Sendable {
     public var emitted = 64 << 20
     /// Bytes of all keyed state.
     public var stateMemory = 4 << 30
+    /// Nanoseconds that a lane works before commits, reloads and stops have their turn.
+    public var sliceNanoseconds: Int64 = 20_000_000
 
     /// The nesting for which the stack of every thread that runs rules has room.
     static let deepest = 5000

@@ -271,6 +271,8 @@ struct DefinitionReader {
         definition.limits.depth = reader.integer("depth") ?? defaults.depth
         readEmitted(&reader)
         definition.limits.stateMemory = reader.bytes("state_memory") ?? defaults.stateMemory
+        definition.limits.sliceNanoseconds =
+            reader.nanoseconds("slice") ?? defaults.sliceNanoseconds
         findings += reader.finish()
     }
 

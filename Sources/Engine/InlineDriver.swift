@@ -11,6 +11,8 @@ internal import Threads
 /// quarter less CPU time per record than handing it from thread to thread.
 struct InlineDriver {
     private let run: PipelineRun
+    /// What one slice may take, in nanoseconds.
+    private let slice: UInt64
     private let intake: Intake
     private let lane: Lane
     private let outlet: Outlet
@@ -46,6 +48,7 @@ struct InlineDriver {
 
     private init(_ run: PipelineRun, _ intake: Intake, _ lane: Lane, _ outlet: Outlet) {
         self.run = run
+        slice = UInt64(run.plan.definition.limits.sliceNanoseconds)
         self.intake = intake
         self.lane = lane
         self.outlet = outlet
@@ -62,6 +65,7 @@ struct InlineDriver {
         defer { run.refuseReplays() }
         while !isStopped {
             lane.prepare(step: run.versions.step)
+            outlet.prepare(step: run.versions.step)
             batch.removeAll()
             let event: Intake.Event
             do {
@@ -99,7 +103,7 @@ struct InlineDriver {
             work.step = run.versions.step
             work.slice.bound(
                 records: intake.recordsUntilCommit,
-                deadline: monotonicNanoseconds() + SlicePacer.target)
+                deadline: monotonicNanoseconds() + slice)
             try lane.run(&work, clock: intake.reading(for: work), into: &part)
             intake.note(records: part.counts.records, newest: part.newest, of: work)
             try pass(work)

@@ -115,7 +115,7 @@ public final class PipelineRun: Sendable {
         startedAt = monotonicNanoseconds()
         log = RuleLog(output: options.tell)
         (laneCount, distribution) = plan.distribution(lanes: options.workers)
-        slices = SliceSizes()
+        slices = SliceSizes(plan.definition.limits)
         windowSizes = WindowSizes(tasks: laneCount)
         exchange = laneCount > 1 ? LaneExchange(plan, lanes: laneCount, distribution) : nil
         let tell = options.tell

@@ -18,7 +18,7 @@ public struct SystemDisk: Disk {
 
     /// Locks with `flock`, which ends with the process, however it ends.
     public func lock(_ path: String) throws(DiskError) -> SystemFile? {
-        let file = SystemFile(try descriptor(path, O_RDWR | O_CREAT), path)
+        let file = SystemFile(try descriptor(path, O_RDWR | O_CREAT), path, isLock: true)
         while flock(file.descriptor, LOCK_EX | LOCK_NB) != 0 {
             if errno == EWOULDBLOCK { return nil }
             if errno != EINTR { throw DiskError("lock", path, code: errno) }
@@ -103,12 +103,19 @@ public final class SystemFile: File {
     let descriptor: Int32
     private let path: String
 
-    init(_ descriptor: Int32, _ path: String) {
+    private let isLock: Bool
+
+    init(_ descriptor: Int32, _ path: String, isLock: Bool = false) {
         self.descriptor = descriptor
         self.path = path
+        self.isLock = isLock
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child of this process has the file open, too, until it runs its own program.
+        if isLock { flock(descriptor, LOCK_UN) }
+        close(descriptor)
+    }
 
     private func status() throws(DiskError) -> stat {
         var status = stat()

@@ -244,7 +244,7 @@ import Testing
         ),
         Case(
             "<S>limits: {record: 1MiB, emitted: 64KiB}\n<E>",
-            "2:36: \"emitted\" cannot be less than \"record\", 1048576 bytes"),
+            "2:33: \"emitted\" cannot be less than \"record\", 1048576 bytes"),
         Case(
             "<S>partitions: 0\n<E>", "2:13: \"partitions\" must be a whole number from 1 to 32768"),
         Case(
@@ -352,7 +352,7 @@ import Testing
         folder.write("x", to: "inner/pipeline.yaml/x")
         for (path, words) in [
             ("none", "no such folder"), ("file", "is not a folder"),
-            ("", "has no readable pipeline.yaml"), ("inner", "has no readable pipeline.yaml"),
+            ("", "has no readable pipeline.yaml"), ("inner", "is a directory, not a file"),
         ] {
             let error = #expect(throws: DiagnosticList.self) {
                 try readDefinition(

@@ -21,7 +21,8 @@ enum SpecificationDocuments {
           - {name: rows, from: rich, file: {path: out/rows.jsonl, append: true, upsert: true}}
           - {name: out, from: way, stdout: {upsert: true, outbox: true, key_field: id}}
           - {name: nothing, from: dead_letters, null: {}}
-        limits: {script_memory: 32MiB, record: 1MiB, depth: 50, state_memory: 1GiB}
+        limits: {script_memory: 32MiB, record: 1MiB, emitted: 128MiB, depth: 50, state_memory: 1GiB,
+          slice: 5ms}
         delivery: at_least_once
         durability: {disk-within: 100ms}
         commit: {every: 1s, records: 100}
@@ -70,6 +71,7 @@ enum SpecificationDocuments {
             lease: 30s
             max_lease: 1h
             max_attempts: 4
+            max_deaths: 5
             retry: {base: 1s, cap: 1h, factor: 3, jitter: 0.5, shape: linear, waits: [1s, 2s], rule: rules/a.lua}
             dead_letter_queue: dead
             dead_letters: keep

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// The catalogue of a pipeline that runs: nobody asks for it, and it is there.
-@Suite(.timeLimit(.minutes(2))) struct CatalogueKeeperTests {
+@Suite(.timeLimit(.minutes(30))) struct CatalogueKeeperTests {
     private static let rule = """
         function process(r)
           if r.user == "u0" then error("bad " .. r.i) end

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// `dlq replay --dry-run`: what the rules of today would make of the letters, and nothing changes.
-@Suite(.timeLimit(.minutes(2))) struct DryReplayTests {
+@Suite(.timeLimit(.minutes(30))) struct DryReplayTests {
     private static let mended = """
         function process(r)
           if r.v == null then return drop("nothing") end

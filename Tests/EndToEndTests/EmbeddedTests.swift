@@ -5,7 +5,7 @@ import Testing
 /// The programs of `examples/embedded`, which are built beside the tests.
 @Suite struct EmbeddedTests {
     @Test(
-        .timeLimit(.minutes(2)),
+        .timeLimit(.minutes(30)),
         arguments: [
             ("embedded-transform", "transform"), ("embedded-queue", "queue"),
             ("embedded-pipeline", "operating"),

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// `tidewheel explain` and `lineage`, on a pipeline that runs and on one that does not.
-@Suite(.timeLimit(.minutes(3))) struct ExplainTests {
+@Suite(.timeLimit(.minutes(30))) struct ExplainTests {
     private static let input = [
         #"{"i":0,"user":"u1","kind":"plain"}"#, #"{"i":1,"user":"u1","kind":"drop"}"#,
         #"{"i":2,"user":"u2","kind":"side"}"#, #"{"i":3,"user":"u2","kind":"fail"}"#,

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// A file that grows gives what the whole file gives, whatever is read at once.
-@Suite(.timeLimit(.minutes(3))) struct LiveEqualityTests {
+@Suite(.timeLimit(.minutes(30))) struct LiveEqualityTests {
     static func expectEqual(_ seed: UInt64, _ features: GeneratedPipeline.Features) throws {
         let pipeline = GeneratedPipeline(seed: seed, features)
         let folder = TemporaryFolder()

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Timers fire when event time passes them, while the stream runs, whichever worker they are at.
-@Suite(.timeLimit(.minutes(3))) struct LiveTimerTests {
+@Suite(.timeLimit(.minutes(30))) struct LiveTimerTests {
     private static let rule = """
         function process(r, meta)
           if r.set then state:timer(r.user, meta.time + r.set) end

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Looking into a running pipeline through its control socket.
-@Suite(.timeLimit(.minutes(3))) struct LookingTests {
+@Suite(.timeLimit(.minutes(30))) struct LookingTests {
     private typealias Running = ReloadTests.Running
 
     /// Runs a verb while records pass.

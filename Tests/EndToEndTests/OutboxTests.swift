@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Standard output with an outbox, as whoever reads it sees it: over kills, restarts and pauses.
-@Suite(.timeLimit(.minutes(3))) struct OutboxTests {
+@Suite(.timeLimit(.minutes(30))) struct OutboxTests {
     private static let pipeline = """
         name: calls
         source: {file: {path: "in/*.jsonl"}}

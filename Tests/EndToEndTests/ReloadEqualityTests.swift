@@ -5,7 +5,7 @@ import Testing
 
 /// Rules that are replaced in mid-stream give the same rows for any number of workers, before,
 /// in and behind windows.
-@Suite(.timeLimit(.minutes(3))) struct ReloadEqualityTests {
+@Suite(.timeLimit(.minutes(30))) struct ReloadEqualityTests {
     private func folder() -> TemporaryFolder {
         let folder = TemporaryFolder()
         folder.write(

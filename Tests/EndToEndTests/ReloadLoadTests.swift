@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Reloads of changing rules under load; `scripts/reload` is the large version of it.
-@Suite(.timeLimit(.minutes(3))) struct ReloadLoadTests {
+@Suite(.timeLimit(.minutes(30))) struct ReloadLoadTests {
     private func rule(_ name: String, _ version: Int) -> String {
         """
         function process(r)

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Versions that keep their state in different layouts, and the way back.
-@Suite(.timeLimit(.minutes(3))) struct ReloadStateTests {
+@Suite(.timeLimit(.minutes(30))) struct ReloadStateTests {
     /// Keeps `n` in thousands.
     private static let second = """
         state_version = 2

@@ -5,7 +5,7 @@ import Testing
 
 /// Records of a session that come from queues, dead letters and running pipelines. `RECORD=1`
 /// writes the transcripts anew.
-@Suite(.timeLimit(.minutes(2))) struct ReplInputTests {
+@Suite(.timeLimit(.minutes(30))) struct ReplInputTests {
     private func folder() throws -> TemporaryFolder {
         let folder = TemporaryFolder()
         folder.write(

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// `tidewheel repl` through a pipe and on a terminal; `RECORD=1` writes the transcripts anew.
-@Suite(.timeLimit(.minutes(2))) struct ReplTests {
+@Suite(.timeLimit(.minutes(30))) struct ReplTests {
     static let rule = """
         function process(r, meta)
           if r.status == "queued" then return drop("queued") end

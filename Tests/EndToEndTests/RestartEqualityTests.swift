@@ -4,7 +4,7 @@ import Testing
 
 /// A run that is killed again and again, and goes on with another number of workers each time,
 /// leaves what an uninterrupted one leaves.
-@Suite(.timeLimit(.minutes(3))) struct RestartEqualityTests {
+@Suite(.timeLimit(.minutes(30))) struct RestartEqualityTests {
     /// Runs a folder from nothing: so many processes are killed on their way, whose input never
     /// ends, and the last one reads to the end.
     private static func killed(

@@ -5,7 +5,7 @@ import Testing
 
 /// Rules with state, before and behind windows, give the same rows for any number of workers and
 /// whatever is read at once.
-@Suite(.timeLimit(.minutes(3))) struct StatefulEqualityTests {
+@Suite(.timeLimit(.minutes(30))) struct StatefulEqualityTests {
     @Test(arguments: GeneratedPipeline.windows.indices)
     func `state before and behind windows of every kind`(index: Int) throws {
         let features = GeneratedPipeline.Features(

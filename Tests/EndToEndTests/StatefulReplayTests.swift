@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Dead letters that are run again by rules with state: what is counted is what happened.
-@Suite(.timeLimit(.minutes(3))) struct StatefulReplayTests {
+@Suite(.timeLimit(.minutes(30))) struct StatefulReplayTests {
     private func folder() -> TemporaryFolder {
         let folder = TemporaryFolder()
         folder.write(

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// The ten minutes of the README, literally: its commands in a fresh folder, and what it promises.
-@Suite(.timeLimit(.minutes(2))) struct TutorialTests {
+@Suite(.timeLimit(.minutes(30))) struct TutorialTests {
     private let folder = TemporaryFolder()
     private let readme: String
 

@@ -4,7 +4,7 @@ import Testing
 
 /// Rows, dead letters, late records and counts are the same for any number of workers, with and
 /// without a store, and whatever a commit holds.
-@Suite(.timeLimit(.minutes(3))) struct WorkerEqualityTests {
+@Suite(.timeLimit(.minutes(30))) struct WorkerEqualityTests {
     static func expectEqual(_ pipeline: GeneratedPipeline, commit: String) throws {
         let folder = TemporaryFolder()
         pipeline.write(to: folder)

@@ -128,7 +128,7 @@ struct CommitLogSuite {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct CommitLogTests {
+@Suite(.timeLimit(.minutes(30))) struct CommitLogTests {
     @Test(arguments: 1...5) func `commits in memory`(seed: UInt64) throws {
         let disk = MemoryCommitLog.Disk()
         let found = try CommitLogSuite { MemoryCommitLog(disk) }.violations(seed: seed)

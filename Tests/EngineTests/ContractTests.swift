@@ -9,7 +9,7 @@ import Threads
 @testable import Engine
 
 /// The engine's side of the contracts with sources and sinks, with one lane and with several.
-@Suite(.timeLimit(.minutes(3))) struct ContractTests {
+@Suite(.timeLimit(.minutes(30))) struct ContractTests {
     private static let place = Location(file: "pipeline.yaml", line: 1, column: 1)
     private let folder = TemporaryFolder()
 

@@ -8,7 +8,7 @@ import Threads
 
 @testable import Engine
 
-@Suite(.timeLimit(.minutes(1))) struct EngineTests {
+@Suite(.timeLimit(.minutes(30))) struct EngineTests {
     @Test(arguments: [1, 2, 5])
     func `batches that take unequal time are still written in the order of reading`(
         workers: Int

@@ -7,7 +7,7 @@ import Threads
 @testable import Engine
 
 /// Sinks that are fed from the outbox, over runs on one store.
-@Suite(.timeLimit(.minutes(3))) struct OutboxTests {
+@Suite(.timeLimit(.minutes(30))) struct OutboxTests {
     /// A sink that keeps what it is given, under the keys; it may fail or wait in `onDeliver`.
     private final class Receiver: OutboxSink {
         private let journal: Journal

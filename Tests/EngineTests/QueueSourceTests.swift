@@ -8,7 +8,7 @@ import Testing
 @testable import Engine
 
 /// What every source has to hold, held by queues: what is acknowledged does not come again.
-@Suite(.timeLimit(.minutes(5))) struct QueueSourceTests {
+@Suite(.timeLimit(.minutes(30))) struct QueueSourceTests {
     private final class Runs: SourceRuns {
         private let folder = TemporaryFolder()
         private var store: Store<SystemDisk>?

@@ -8,7 +8,7 @@ import Threads
 
 @testable import Engine
 
-@Suite(.timeLimit(.minutes(1))) struct StartTests {
+@Suite(.timeLimit(.minutes(30))) struct StartTests {
     @Test func `a sink that cannot be opened keeps the run from starting, without leftovers`() {
         let reads = Counter()
         var pipeline = StubPipeline { _ in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Threads
 
-@Suite(.timeLimit(.minutes(1))) struct ChannelTests {
+@Suite(.timeLimit(.minutes(30))) struct ChannelTests {
     @Test func `a full channel makes the sender wait until there is room`() {
         let channel = Channel<Int>(capacity: 3)
         let sent = Counter()

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 import Tidewheel
 
-@Suite(.timeLimit(.minutes(2))) struct IngestTests {
+@Suite(.timeLimit(.minutes(30))) struct IngestTests {
     private func records(_ range: Range<Int>) -> [Record] {
         range.map { ["n": .integer(Int64($0))] }
     }

@@ -3,7 +3,7 @@ import TestKit
 import Testing
 import Tidewheel
 
-@Suite(.timeLimit(.minutes(2))) struct OperatingTests {
+@Suite(.timeLimit(.minutes(30))) struct OperatingTests {
     @Test func `a reload is refused with its reason, accepted, and rolled back`() async throws {
         let folder = Folder.doubling()
         folder.write(

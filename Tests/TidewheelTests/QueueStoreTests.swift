@@ -14,7 +14,7 @@ import Tidewheel
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(30)))
     func `handlers work on messages, several at once, and failures come again`() async throws {
         let folder = TemporaryFolder()
         var settings = QueueSettings("jobs")
@@ -39,7 +39,7 @@ import Tidewheel
         try store.close()
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(30)))
     func `a handler that takes too long failed`() async throws {
         let folder = TemporaryFolder()
         var settings = QueueSettings("jobs")
@@ -74,7 +74,7 @@ import Tidewheel
         return try QueueStore(directory: folder("data"), queues: [settings])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(30)))
     func `a publisher waits for room, and goes on when there is some`() async throws {
         let folder = TemporaryFolder()
         let store = try store(folder, .block)
@@ -98,7 +98,7 @@ import Tidewheel
         try store.close()
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(30)))
     func `a publisher that is cancelled gives up, and one that may not wait is refused`()
         async throws
     {

@@ -4,7 +4,7 @@ import Testing
 import Tidewheel
 
 /// Queues of a running pipeline, with handlers in Swift.
-@Suite(.timeLimit(.minutes(2))) struct RunningQueueTests {
+@Suite(.timeLimit(.minutes(30))) struct RunningQueueTests {
     private struct Job: Codable, Hashable, Sendable {
         var name: String
         var size: Int

@@ -2,7 +2,7 @@ import TestKit
 import Testing
 import Tidewheel
 
-@Suite(.timeLimit(.minutes(2))) struct StopTests {
+@Suite(.timeLimit(.minutes(30))) struct StopTests {
     @Test(arguments: [1, 2])
     func `a sink that hangs does not keep stop`(workers: Int) async throws {
         let folder = Folder.doubling()

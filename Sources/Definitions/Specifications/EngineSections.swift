@@ -39,6 +39,11 @@ extension SectionSpecification {
             .optional(
                 "state_memory", .size(1...Int.max), usual: .bytes(Limits().stateMemory),
                 "The memory that all keyed state may take.", example: "1GiB"),
+            .optional(
+                "slice", .duration(DurationForm(minimum: 1_000_000, maximum: 3_600_000_000_000)),
+                usual: .nanoseconds(Limits().sliceNanoseconds),
+                "How long a worker may work before commits, reloads and stops have their turn.",
+                example: "5ms"),
         ])
 
     static let commit = SectionSpecification(

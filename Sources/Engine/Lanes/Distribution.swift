@@ -60,11 +60,13 @@ extension Definition {
 /// How much one batch of several lanes holds, as lanes find out.
 final class SliceSizes: Sendable {
     private struct State {
-        var pacer = SlicePacer()
+        var pacer: SlicePacer
         var step = 0
     }
 
-    private let state = Locked(State())
+    private let state: Locked<State>
+
+    init(_ limits: Limits) { state = Locked(State(pacer: SlicePacer(limits))) }
 
     /// The limit of the next batch.
     var limit: (bytes: Int, records: Int) {

@@ -14,7 +14,8 @@ final class Outbox: Sendable {
 
     private struct State {
         var waiting: [OutboxChunk] = []
-        /// Bytes of those that wait, and of the one that is being delivered.
+        /// Bytes in commits that are under way, in those that wait, and in the one that is being
+        /// delivered.
         var bytes = 0
         /// The number behind the last row that is delivered, and that a commit has noted.
         var delivered: UInt64
@@ -79,12 +80,12 @@ final class Outbox: Sendable {
 
     // MARK: Commits
 
-    /// Takes rows whose commit is kept.
+    /// A commit that is to be kept holds so many bytes of rows.
+    func announce(bytes count: Int) { state.withLock { $0.bytes += count } }
+
+    /// Takes rows that were announced, now that their commit is kept.
     func hand(_ chunk: OutboxChunk) {
-        state.withLock {
-            $0.waiting.append(chunk)
-            $0.bytes += chunk.rows.count
-        }
+        state.withLock { $0.waiting.append(chunk) }
         _ = arrived.trySend(())
     }
 

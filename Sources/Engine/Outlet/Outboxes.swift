@@ -124,6 +124,7 @@ final class OutboxFeed: OutletSink {
         }
         draft.outbox.append(chunk)
         let kept = chunk
+        outbox.announce(bytes: kept.rows.count)
         draft.whenKept.append { [outbox] in outbox.hand(kept) }
     }
 }

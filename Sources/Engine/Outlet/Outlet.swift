@@ -28,6 +28,9 @@ final class Outlet {
 
     // MARK: Rows
 
+    /// Brings the rules behind windows up to date while no rows come; between two slices only.
+    func prepare(step: Int) { tail?.prepare(step: step) }
+
     /// Takes what lanes have made of a slice.
     ///
     /// - Parameter results: what the windows of each lane have given; none without windows.

@@ -28,6 +28,10 @@ struct LuaFacts: Sendable {
         var isStatement: Bool
     }
 
+    /// Fields that are nested deeper than this are not looked at: no schema names them, and a list
+    /// of names for each level would take the square of their number.
+    static let longestPath = 64
+
     /// One use of a field of the record that `process` was given.
     struct FieldUse: Sendable {
         /// The names from the record on: `meta`, `source` for `r.meta.source`.

@@ -202,7 +202,7 @@ extension LuaParser {
             }
         }
         guard let path = chain.record else { return }
-        guard let name else {
+        guard let name, path.count < LuaFacts.longestPath else {
             chain.record = nil
             chain.result.isDynamicField = path.isEmpty
             return
