@@ -35,6 +35,15 @@ static void run_row(tw_vm *vm, const Output &output, const char *text, size_t le
     deliver_letter(vm);
 }
 
+// Time comes on row by row, whatever the size of batches.
+static void come_to_row(tw_vm *vm, int64_t time) {
+    if (timers_due(vm)) {
+        fire_timers(vm, vm->watermark);
+        vm->event_time = time;
+    }
+    if (vm->watermark > vm->fired_until) vm->fired_until = vm->watermark;
+}
+
 }  // namespace tidewheel
 
 using namespace tidewheel;
@@ -61,15 +70,10 @@ tw_status tw_vm_inject(
         vm->origin.line = entry.line;
         vm->origin.original = bytes + entry.offset;
         vm->origin.original_length = vm->origin.original_full_length = entry.length;
-        vm->record_index = uint32_t(i);
+        vm->record_index = batch->ordinals ? batch->ordinals[i] : uint32_t(i);
         vm->event_time = batch->times[i];
         vm->watermark = batch->watermarks[i];
-        // Time comes on row by row, whatever the size of batches.
-        if (timers_due(vm)) {
-            fire_timers(vm, vm->watermark);
-            vm->event_time = batch->times[i];
-        }
-        if (vm->watermark > vm->fired_until) vm->fired_until = vm->watermark;
+        if (!batch->ordinals) come_to_row(vm, batch->times[i]);
         run_row(vm, *target, bytes + entry.offset, entry.length);
     }
     return memory_status(vm);
@@ -91,12 +95,13 @@ static void begin_letter(
 }
 
 void tw_vm_reject(
-    tw_vm *vm, int32_t stage, const char *kind, const tw_failure *failure, const char *original,
-    size_t length, uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows) {
+    tw_vm *vm, int32_t stage, const char *source, const char *kind, const tw_failure *failure,
+    const char *original, size_t length, uint64_t position, tw_buffer *const *sinks,
+    tw_rows *const *rows) {
     vm->sinks = sinks;
     vm->rows = rows;
-    const char *name = vm->stages[size_t(stage)].name.c_str();
-    begin_letter(vm, name, kind, failure->message, original, length, position);
+    begin_letter(vm, source, kind, failure->message, original, length, position);
+    vm->failure.stage = vm->stages[size_t(stage)].name.c_str();
     vm->failure.file = failure->file;
     vm->failure.line = failure->line;
     deliver_letter(vm);

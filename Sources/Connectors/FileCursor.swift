@@ -114,12 +114,14 @@ final class FileCursor {
         guard let end = lineEnd() else { return false }
         batch.position = position
         batch.line = line
-        unsafe pending.withUnsafeBytes { bytes in
-            unsafe batch.bytes.append(UnsafeRawBufferPointer(rebasing: bytes[...end]))
-        }
-        pending.removeFirst(end + 1)
+        // The bytes change hands, so that only what belongs to the next batch is copied.
+        swap(&batch.bytes, &pending)
+        pending.removeAll()
+        pending.append(copyOf: batch.bytes, (end + 1)..<batch.bytes.count)
+        batch.bytes.truncate(to: end + 1)
+        batch.lineCount = Int(unsafe batch.bytes.withUnsafeBytes { unsafe countNewlines($0) })
         position += UInt64(end + 1)
-        line += unsafe batch.bytes.withUnsafeBytes { unsafe countNewlines($0) }
+        line += UInt64(batch.lineCount)
         return true
     }
 

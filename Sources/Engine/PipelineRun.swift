@@ -69,7 +69,7 @@ public final class PipelineRun: Sendable {
     /// What windows hold.
     let windowSizes: WindowSizes
     /// Batches between the threads of several lanes; nil when there is one.
-    private let exchange: LaneExchange?
+    let exchange: LaneExchange?
     let startup = Channel<Startup>(capacity: 64)
     let shared = Locked(Shared())
     let stopRequested = Atomic<Bool>(false)

@@ -21,6 +21,7 @@ struct LaneThread {
                 switch task {
                 case .records(let work): try take(work, lane)
                 case .windows(let batch): try take(batch, lane)
+                case .shared(let ranked): try take(ranked, lane)
                 }
             }
             lane.report()
@@ -57,11 +58,12 @@ struct LaneThread {
         run.slices.note(
             bytes: work.batch.bytes.count, records: work.slice.recordCount,
             nanoseconds: monotonicNanoseconds() - began, step: work.step)
-        exchange.complete(part, of: work, lane: index)
+        exchange.complete(part, of: work)
     }
 
     private func take(_ batch: LaneExchange.Settled, _ lane: Lane) throws(RuleError) {
         guard var results = exchange.results.receive() else { return }
+        results.lane = index
         let rows = batch.parts.map(\.rows)
         if batch.work.isClosing {
             lane.task.finish(rows, into: &results)
@@ -71,6 +73,12 @@ struct LaneThread {
         var changes = CommitDraft()
         if batch.work.mark != nil { lane.task.addEntries(to: &changes) }
         exchange.complete(results, changes, of: batch)
+    }
+
+    private func take(_ ranked: LaneExchange.Ranked, _ lane: Lane) throws(RuleError) {
+        guard var share = exchange.shares.receive() else { return }
+        try lane.share(ranked.results.rows, ranked.places, into: &share)
+        exchange.complete(share, of: ranked)
     }
 }
 
@@ -186,6 +194,9 @@ struct IntakeThread {
     }
 
     private mutating func send(_ work: Work) {
+        // A lane runs the rules behind windows after it has begun with later batches, which must
+        // not be of another version.
+        if exchange.ranking != nil, work.step != step { exchange.drain() }
         step = work.step
         looking = run.looking.number
         exchange.send(work)
@@ -195,7 +206,7 @@ struct IntakeThread {
 extension Batch {
     /// How many records it holds, about: blank lines count, too.
     fileprivate var recordCount: Int {
-        guard entries.isEmpty else { return entries.count }
+        guard entries.isEmpty, lineCount == 0 else { return max(entries.count, lineCount) }
         return unsafe bytes.withUnsafeBytes { unsafe newlineCount(of: $0) }
     }
 }
@@ -224,17 +235,27 @@ struct OutletThread {
     }
 
     private func process(_ outlet: Outlet) throws {
+        var waiting: [UInt64: LaneExchange.Finished] = [:]
+        var sequence: UInt64 = 0
         while let item = try next(outlet) {
-            let work = item.batch.work
-            try outlet.take(
-                item.batch.parts, item.results, of: work, watermark: item.batch.watermark)
-            if var draft = work.mark {
-                draft.add(item.changes)
-                try outlet.addEntries(to: &draft)
-                commit(draft, waits: work.sequence == 0 || work.isLast)
+            waiting[item.batch.work.sequence] = item
+            // A batch without rows of windows is done before those that wait for theirs.
+            while let item = waiting.removeValue(forKey: sequence) {
+                sequence += 1
+                try take(item, outlet)
             }
-            exchange.recycle(item)
         }
+    }
+
+    private func take(_ item: LaneExchange.Finished, _ outlet: Outlet) throws {
+        let work = item.batch.work
+        try outlet.take(item)
+        if var draft = work.mark {
+            draft.add(item.changes)
+            try outlet.addEntries(to: &draft)
+            commit(draft, waits: work.sequence == 0 || work.isLast)
+        }
+        exchange.recycle(item)
     }
 
     /// Where files that are appended to begin must be known before the first row, and the last

@@ -56,6 +56,8 @@ public final class Batch: @unchecked Sendable {  // Protected by that hand-over.
     public var position: UInt64 = 0
     /// The line number of the first line, counted from 1, for JSON lines.
     public var line: UInt64 = 1
+    /// How many JSON lines `bytes` hold, when whoever has filled it knows; else 0.
+    public var lineCount = 0
     /// The place of this batch in its source; outputs are written in this order.
     public var sequence: UInt64 = 0
 
@@ -69,6 +71,7 @@ public final class Batch: @unchecked Sendable {  // Protected by that hand-over.
         entries.removeAll(keepingCapacity: true)
         position = 0
         line = 1
+        lineCount = 0
     }
 
     /// True when there is no record in it.

@@ -125,29 +125,22 @@ extension RuleVM {
     }
 
     /// Lets rows go on as if they left `stage` by `output`; `batch` has an entry for each.
+    ///
+    /// - Parameter ordinals: where each row stands among those of all lanes, which makes the marks
+    ///   of what comes of it; none when nobody else has any. With them no timer fires.
     public mutating func inject(
         _ batch: Batch, stage: Int, output: String?, times: [Int64], watermarks: [Int64],
-        into outputs: [OutputBuffer], rows: [RowBuffer]
+        ordinals: [UInt32] = [], into outputs: [OutputBuffer], rows: [RowBuffer]
     ) throws(RuleError) {
-        let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
-        let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
         let status = unsafe withBatch(batch) { pointer in
             unsafe times.withUnsafeBufferPointer { times in
                 unsafe watermarks.withUnsafeBufferPointer { watermarks in
-                    unsafe pointer.pointee.times = times.baseAddress
-                    unsafe pointer.pointee.watermarks = watermarks.baseAddress
-                    return unsafe sinks.withUnsafeBufferPointer { sinks in
-                        unsafe targets.withUnsafeBufferPointer { targets in
-                            let name = output
-                            guard let name else {
-                                return unsafe tw_vm_inject(
-                                    vm, Int32(stage), nil, pointer, sinks.baseAddress,
-                                    targets.baseAddress)
-                            }
-                            return unsafe tw_vm_inject(
-                                vm, Int32(stage), name, pointer, sinks.baseAddress,
-                                targets.baseAddress)
-                        }
+                    unsafe ordinals.withUnsafeBufferPointer { ordinals in
+                        unsafe pointer.pointee.times = times.baseAddress
+                        unsafe pointer.pointee.watermarks = watermarks.baseAddress
+                        unsafe pointer.pointee.ordinals =
+                            ordinals.isEmpty ? nil : ordinals.baseAddress
+                        return unsafe inject(pointer, Int32(stage), output, outputs, rows)
                     }
                 }
             }
@@ -155,9 +148,27 @@ extension RuleVM {
         guard status.code == 0 else { throw RuleError(status) }
     }
 
-    /// Makes `original` a dead letter of a stage.
+    private func inject(
+        _ batch: UnsafePointer<tw_batch>, _ stage: Int32, _ output: String?,
+        _ outputs: [OutputBuffer], _ rows: [RowBuffer]
+    ) -> tw_status {
+        let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
+        let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
+        return unsafe sinks.withUnsafeBufferPointer { sinks in
+            unsafe targets.withUnsafeBufferPointer { targets in
+                guard let output else {
+                    return unsafe tw_vm_inject(
+                        vm, stage, nil, batch, sinks.baseAddress, targets.baseAddress)
+                }
+                return unsafe tw_vm_inject(
+                    vm, stage, output, batch, sinks.baseAddress, targets.baseAddress)
+            }
+        }
+    }
+
+    /// Makes `original` a dead letter of a stage, with the id `SOURCE:POSITION`.
     public mutating func reject(
-        stage: Int, failure: RuleFailure, original: [UInt8], position: UInt64,
+        stage: Int, source: String, failure: RuleFailure, original: [UInt8], position: UInt64,
         into outputs: [OutputBuffer], rows: [RowBuffer]
     ) {
         let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
@@ -168,7 +179,7 @@ extension RuleVM {
             unsafe sinks.withUnsafeBufferPointer { sinks in
                 unsafe targets.withUnsafeBufferPointer { targets in
                     unsafe tw_vm_reject(
-                        vm, Int32(stage), "error", &raw, text, count, position,
+                        vm, Int32(stage), source, "error", &raw, text, count, position,
                         sinks.baseAddress, targets.baseAddress)
                 }
             }

@@ -7,11 +7,8 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     private let notEmpty: UnsafeMutablePointer<pthread_cond_t>
     private let notFull: UnsafeMutablePointer<pthread_cond_t>
     private let capacity: Int
-    /// Those before `first` were taken: moving all others up each time would cost the square of
-    /// how many wait.
-    private var elements: [Element?] = []
-    private var first = 0
-    private var count: Int { elements.count - first }
+    private var elements = Fifo<Element>()
+    private var count: Int { elements.count }
     private var isClosed = false
 
     /// Creates a channel for up to `capacity` elements.
@@ -107,13 +104,6 @@ package final class Channel<Element: Sendable>: @unchecked Sendable {  // Under 
     private func takeFirst() -> Element? {
         guard count > 0 else { return nil }
         unsafe pthread_cond_signal(notFull)
-        let element = elements[first].take()
-        first += 1
-        // Each element is moved up once on average, however many wait.
-        if first == elements.count || first >= 64 && first * 2 >= elements.count {
-            elements.removeFirst(first)
-            first = 0
-        }
-        return element
+        return elements.take()
     }
 }

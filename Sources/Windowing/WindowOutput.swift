@@ -46,18 +46,28 @@ public struct WindowOutput: ~Copyable {
 
     /// Forgets everything but keeps the memory.
     public mutating func removeAll() {
+        removeRows()
+        removeLate()
+        failures.removeAll()
+    }
+
+    /// Forgets the rows.
+    public mutating func removeRows() {
         rows.removeAll()
         rowEnds.removeAll(keepingCapacity: true)
         rowTimes.removeAll(keepingCapacity: true)
         rowWatermarks.removeAll(keepingCapacity: true)
         rowOrders.removeAll(keepingCapacity: true)
+    }
+
+    /// Forgets the records that came too late.
+    public mutating func removeLate() {
         late.removeAll()
         lateEnds.removeAll(keepingCapacity: true)
         lateTimes.removeAll(keepingCapacity: true)
         lateWatermarks.removeAll(keepingCapacity: true)
         lateOrders.removeAll(keepingCapacity: true)
         lateCount = 0
-        failures.removeAll()
     }
 
     mutating func addLate(_ row: Row, of block: RowBlock) {

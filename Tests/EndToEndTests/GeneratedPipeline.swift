@@ -15,6 +15,8 @@ struct GeneratedPipeline {
         var window: String?
         /// A compute in Lua beside the others.
         var inLua = false
+        /// Windows behind rules behind windows, and over dead letters.
+        var outer = true
         var records = 300
     }
 
@@ -47,7 +49,7 @@ struct GeneratedPipeline {
         addShape()
         addWindow(0)
         if features.window == nil, chance(2) { addWindow(1) }
-        if chance(2) {
+        if features.outer, chance(2) {
             stages.append(
                 "{name: letters, from: dead_letters, aggregate: {key: kind, "
                     + "window: {tumbling: 20s}, compute: {n: count}}}")
@@ -152,12 +154,13 @@ struct GeneratedPipeline {
     /// A rule with state behind a window, and a window behind that rule.
     private mutating func addBehind(_ window: String) {
         let name = "behind_\(window)"
+        let keepsState = features.state && features.outer
         let counts = "r.nth, r.of_user = state:incr('n'), state:incr('u.' .. tostring(r.user))"
         let timer = "state:timer('b.' .. tostring(r.user), meta.time + 2000)"
         rules[name] = """
             function process(r, meta)
-              \(features.state ? counts : "")
-              \(hasTimers ? timer : "")
+              \(keepsState ? counts : "")
+              \(hasTimers && keepsState ? timer : "")
               if r.n % 4 == 3 then error('three') end
               r.id, r.time = meta.id, meta.time
             end
@@ -165,6 +168,18 @@ struct GeneratedPipeline {
 
             """
         stages.append("{name: \(name), from: \(window), transform: rules/\(name).lua}")
+        guard features.outer else {
+            stages.append("{name: too_late, from: \(window).late, transform: rules/late.lua}")
+            rules["late"] = """
+                function process(r, meta)
+                  if r.i % 5 == 1 then error('five') end
+                  r.id, r.time = meta.id, meta.time
+                end
+                """
+            sinks.append("{from: \(name), file: {path: out/\(name).jsonl}}")
+            sinks.append("{from: too_late, file: {path: out/too_late.jsonl}}")
+            return
+        }
         stages.append(
             "{name: outer_\(window), from: \(name), aggregate: {window: {tumbling: 60s}, "
                 + "compute: {n: count, rows: sum(n)}}}")

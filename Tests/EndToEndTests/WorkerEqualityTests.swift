@@ -32,6 +32,18 @@ import Testing
             commit: "{every: 1ms, records: 7}")
     }
 
+    @Test(arguments: [0, 2, 3, 5, 7, 8, 9, 10], [false, true])
+    func `rules behind windows, which every lane runs`(index: Int, state: Bool) throws {
+        // In front of windows they may keep state.
+        var features = GeneratedPipeline.Features(
+            state: state, timers: false, window: GeneratedPipeline.windows[index])
+        features.outer = false
+        features.records = 2000
+        try Self.expectEqual(
+            GeneratedPipeline(seed: 400 + UInt64(index), features),
+            commit: "{every: 1ms, records: 50}")
+    }
+
     @Test(arguments: [0, 3, 5, 7, 9, 10])
     func `aggregates in Lua, also in windows that records leave`(index: Int) throws {
         let features = GeneratedPipeline.Features(

@@ -210,16 +210,18 @@ tw_status tw_vm_run(
     tw_vm *vm, const tw_batch *batch, tw_slice *slice, tw_buffer *const *sinks,
     tw_rows *const *rows);
 // The same for records that leave `stage` by `output`, such as the rows of windows: they are valid
-// JSON, `times` and `watermarks` are given, and they do not count as read.
+// JSON, `times` and `watermarks` are given, and they do not count as read. With `ordinals` no timer
+// fires: the rules behind `output` keep no state then.
 tw_status tw_vm_inject(
     tw_vm *vm, int32_t stage, const char *output, const tw_batch *batch, tw_buffer *const *sinks,
     tw_rows *const *rows);
 // True when an output leads anywhere.
 bool tw_vm_is_connected(const tw_vm *vm, int32_t stage, const char *output);
-// Makes `original` a dead letter of `stage`.
+// Makes `original` a dead letter of `stage`, named `source` and `position`.
 void tw_vm_reject(
-    tw_vm *vm, int32_t stage, const char *kind, const tw_failure *failure, const char *original,
-    size_t length, uint64_t position, tw_buffer *const *sinks, tw_rows *const *rows);
+    tw_vm *vm, int32_t stage, const char *source, const char *kind, const tw_failure *failure,
+    const char *original, size_t length, uint64_t position, tw_buffer *const *sinks,
+    tw_rows *const *rows);
 // Makes a dead letter of kind `refused` of a row that a sink will never take.
 void tw_vm_refuse(
     tw_vm *vm, const char *sink, const char *reason, const char *row, size_t length,

@@ -41,6 +41,7 @@ typedef struct {
     int64_t floor;              // with has_floor: the newest time of the slowest other source
     bool has_floor;
     int64_t end_watermark;      // together with `times`: the watermark behind the whole batch
+    const uint32_t *ordinals;   // injected: each row's place among those of all lanes, or NULL
 } tw_batch;
 
 // How far a batch is to be run at once, and how far it was. Begin with zeros and the bounds.

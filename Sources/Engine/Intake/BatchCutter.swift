@@ -54,6 +54,12 @@ final class BatchCutter {
     private func cutLines(into batch: Batch, _ bytes: Int, _ records: Int) {
         batch.position = whole.position + UInt64(offset)
         batch.line = line
+        if offset == 0, whole.lineCount > 0, whole.lineCount <= records, whole.bytes.count <= bytes {
+            batch.lineCount = whole.lineCount
+            swap(&batch.bytes, &whole.bytes)
+            whole.bytes.removeAll()
+            return
+        }
         var end = offset
         var count = 0
         unsafe whole.bytes.withUnsafeBytes { text in
@@ -63,6 +69,7 @@ final class BatchCutter {
             }
         }
         batch.bytes.append(copyOf: whole.bytes, offset..<end)
+        batch.lineCount = count
         offset = end
         line += UInt64(count)
         index += count

@@ -29,7 +29,7 @@ extension PipelineRun {
         } catch {
             throw PipelineError(exitCode: 1, "error: \(error.description)")
         }
-        return SourceSet(sources, idleNanoseconds: idleNanoseconds)
+        return SourceSet(sources, idleNanoseconds: idleNanoseconds, lanes: laneCount)
     }
 
     private func open(

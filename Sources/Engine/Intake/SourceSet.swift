@@ -14,6 +14,8 @@ final class SourceSet {
         var isIdle = false
         /// How long we have waited for it without getting anything, in nanoseconds.
         var silence: Int64 = 0
+        /// How many bytes about as many records have as one batch of several lanes may hold.
+        var stepBytes = SlicePacer.most
     }
 
     private var members: [Member]
@@ -23,8 +25,16 @@ final class SourceSet {
     private var last = 0
     private let idleNanoseconds: Int64?
 
+    /// Steps are as long as one batch of several lanes, so that they need not be cut. Several
+    /// sources are read in the same steps whatever the number of lanes.
+    private let isStepwise: Bool
+
     /// Takes opened sources; none at all never give anything.
-    init(_ sources: [(name: String, source: any IntakeSource)], idleNanoseconds: Int64?) {
+    init(
+        _ sources: [(name: String, source: any IntakeSource)], idleNanoseconds: Int64?,
+        lanes: Int = 1
+    ) {
+        isStepwise = lanes > 1 || sources.count > 1
         members = sources.map { Member(source: $0.source, name: $0.name) }
         self.idleNanoseconds = idleNanoseconds
     }
@@ -37,9 +47,7 @@ final class SourceSet {
             _ = pause.receive(milliseconds: 1)
             return .nothingYet
         }
-        if members.count == 1 {
-            return try members[0].source.read(into: batch, limit: limit, milliseconds: milliseconds)
-        }
+        if members.count == 1 { return try readOne(0, batch, limit, milliseconds) }
         let live = members.indices.filter { !members[$0].hasEnded }
         guard !live.isEmpty else { return .end }
         let began = monotonicNanoseconds()
@@ -75,8 +83,11 @@ final class SourceSet {
     private func readOne(
         _ index: Int, _ batch: Batch, _ limit: ReadLimit, _ milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
+        var limit = limit
+        limit.bytes = min(limit.bytes, members[index].stepBytes)
         let outcome = try members[index].source.read(
-            into: batch, limit: limit, milliseconds: max(milliseconds, 1))
+            into: batch, limit: limit,
+            milliseconds: members.count > 1 ? max(milliseconds, 1) : milliseconds)
         switch outcome {
         case .end: members[index].hasEnded = true
         case .nothingYet: break
@@ -85,9 +96,16 @@ final class SourceSet {
             members[index].isIdle = false
             batch.sourceIndex = index
             last = index
+            if isStepwise, batch.lineCount > 0 { noteLength(batch, of: index) }
         case .revoked: last = index
         }
         return outcome
+    }
+
+    /// Lines have a length, by which the next step is measured.
+    private func noteLength(_ batch: Batch, of index: Int) {
+        let wanted = batch.bytes.count * SlicePacer.recordLimit * 15 / 16 / batch.lineCount
+        members[index].stepBytes = max(SlicePacer.least, min(SlicePacer.most, wanted))
     }
 
     /// True when a source has just become idle.

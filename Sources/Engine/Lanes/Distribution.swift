@@ -25,10 +25,12 @@ extension Plan {
     }
 
     /// True when rules keep state that records reach before any window.
-    var keepsStateInFront: Bool {
+    var keepsStateInFront: Bool { keepsState { !definition.isBehindWindows($0) } }
+
+    /// True when rules of some stages keep state, or modules, which any rule may use.
+    func keepsState(_ isMeant: (_ stage: Int) -> Bool) -> Bool {
         var paths = modules.map(\.path)
-        for (index, stage) in definition.stages.enumerated()
-        where !definition.isBehindWindows(index) {
+        for (index, stage) in definition.stages.enumerated() where isMeant(index) {
             if let path = stage.rulePath { paths.append(path) }
         }
         return paths.contains { scriptUsesState(ruleSet.bytes(of: $0) ?? []) }

@@ -1,3 +1,4 @@
+internal import Definitions
 internal import Records
 internal import Scripting
 internal import Synchronization
@@ -30,6 +31,8 @@ struct LanePart: Sendable {
 final class Lane {
     let machine: RuleMachine
     let task: PartitionTask
+    /// What takes the rows of windows through the rules behind them; empty when the outlet does.
+    private let deliveries: [WindowDelivery]
     private let run: PipelineRun
     private let index: Int
     /// Which VM the windows of the task know.
@@ -39,10 +42,16 @@ final class Lane {
         self.run = run
         self.index = index
         // Windows that lead to nothing but sinks share the VM of the only lane.
-        machine = try RuleMachine(
+        let machine = try RuleMachine(
             run, index: index, stages: run.stageNames(behindWindows: false),
             part: (index: index, count: run.laneCount))
+        self.machine = machine
         task = PartitionTask(run, index: index, machine.vm)
+        let stages = run.exchange?.ranking == nil ? [] : run.plan.aggregateStages
+        deliveries = stages.map { WindowDelivery($0.index, run.plan, [:], machine.vm) }
+        if index == 0, let store = run.store {
+            run.exchange?.ranking?.restore(store.state.times.positions)
+        }
     }
 
     /// Loads the rules on the calling thread, which runs the lane from then on. Throws also why the
@@ -64,6 +73,10 @@ final class Lane {
         guard machine.generation != generation else { return }
         generation = machine.generation
         task.rebind(machine.vm)
+        let isTapped = machine.looking.isTapped
+        for delivery in deliveries {
+            delivery.rebind(machine.vm, run.plan.definition, isTapped: isTapped)
+        }
     }
 
     /// Runs a slice of a batch, from where it stands as far as its bounds allow.
@@ -83,6 +96,18 @@ final class Lane {
             floor: clock?.floor)
         if work.scan == nil { part.newest = machine.vm.newestTime(ofSource: source) }
         part.counts = machine.count()
+    }
+
+    /// Runs the rules behind windows on the rows that those of this lane have given.
+    func share(
+        _ rows: [WindowRows], _ places: [RowRanking.Places], into part: inout LanePart
+    ) throws(RuleError) {
+        for (place, delivery) in deliveries.enumerated() {
+            try delivery.share(
+                &rows[place].output, places[place], vm: &machine.vm, outputs: part.sinks,
+                injected: part.rows)
+        }
+        machine.count()
     }
 
     /// The input has ended: timers of rules fire.

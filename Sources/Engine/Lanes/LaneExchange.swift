@@ -9,7 +9,8 @@ internal import Threads
 ///
 /// They go round: the intake takes an empty one from the pool and gives it to a lane, or to all of
 /// them; once all parts of a batch and of those before it are done, time is settled, and the rows
-/// that reached windows are shown to every lane, each of which takes the keys of its slot; then
+/// that reached windows are shown to every lane, each of which takes the keys of its slot. Where
+/// rules behind windows keep no state, each lane runs them on the rows that its windows gave. Then
 /// the outlet writes what came out, in the order of reading, and gives the batch back. The pool is
 /// small, so whoever is slow makes the others wait, and memory does not grow.
 final class LaneExchange: Sendable {
@@ -19,6 +20,15 @@ final class LaneExchange: Sendable {
         case records(Work)
         /// Takes rows into its windows.
         case windows(Settled)
+        /// Runs the rules behind its windows.
+        case shared(Ranked)
+    }
+
+    /// What the windows of one lane have given for a batch, and where its rows stand.
+    struct Ranked: Sendable {
+        var work: Work
+        var results: WindowResults
+        var places: [RowRanking.Places]
     }
 
     /// A batch whose records were run, in its turn.
@@ -34,6 +44,10 @@ final class LaneExchange: Sendable {
         var batch: Settled
         /// What the windows of each lane have given; none without windows.
         var results: [WindowResults] = []
+        /// What rules behind windows have made of that, and how much there was of each stage; none
+        /// when the outlet runs them.
+        var shares: [LanePart] = []
+        var shared: [RowRanking.Summary] = []
         /// What has changed in lanes, when a commit ends with the batch.
         var changes = CommitDraft()
     }
@@ -48,15 +62,20 @@ final class LaneExchange: Sendable {
         var clock: EventClock?
         /// Batches whose rows lanes are taking, and how many lanes are not done.
         var taking: [UInt64: (finished: Finished, left: Int)] = [:]
-        /// How many batches each lane has to run.
-        var load: [Int]
+        /// How many batches went to the outlet, and how many there will be once that is known.
+        var finished: UInt64 = 0
+        var total: UInt64?
     }
 
     let batches: Channel<Batch>
     let parts: Channel<LanePart>
     let results: Channel<WindowResults>
+    /// Parts for what rules behind windows make.
+    let shares: Channel<LanePart>
+    /// Nil when the outlet runs the rules behind windows.
+    let ranking: RowRanking?
     let finished: Channel<Finished>
-    private let tasks: [Channel<Task>]
+    private let tasks: WorkQueues<Task>
     private let newestStep = Atomic<Int>(0)
     private let state: Locked<State>
     private let distribution: Distribution
@@ -68,14 +87,15 @@ final class LaneExchange: Sendable {
         self.lanes = lanes
         self.distribution = distribution
         hasWindows = plan.definition.hasAggregates
-        inFlight = lanes * 2 + 2
+        inFlight = lanes * (hasWindows ? 4 : 2) + 2
         batches = Channel(capacity: inFlight)
         parts = Channel(capacity: inFlight * lanes)
         results = Channel(capacity: inFlight * lanes)
+        shares = Channel(capacity: inFlight * lanes)
+        ranking = RowRanking(plan)
         finished = Channel(capacity: inFlight)
-        let capacity = inFlight * 2
-        tasks = (0..<lanes).map { _ in Channel(capacity: capacity) }
-        state = Locked(State(load: Array(repeating: 0, count: lanes)))
+        tasks = WorkQueues(workers: lanes)
+        state = Locked(State())
     }
 
     /// Fills the pools, before the first batch.
@@ -87,6 +107,11 @@ final class LaneExchange: Sendable {
             if isShared { for sink in part.sinks { sink.keepMarks() } }
             parts.send(part)
             if hasWindows { results.send(WindowResults(stages: run.plan.aggregateStages.count)) }
+            if ranking != nil {
+                let share = LanePart(sinks: run.makeSinkBuffers(), rows: run.makeRowBuffers())
+                for sink in share.sinks { sink.keepMarks() }
+                shares.send(share)
+            }
         }
         if !isShared { state.withLock { $0.clock = run.makeClock() } }
     }
@@ -96,35 +121,25 @@ final class LaneExchange: Sendable {
     /// The step of the rules' versions that every batch has from here on, or a later one.
     var sentStep: Int { newestStep.load(ordering: .acquiring) }
 
-    /// Gives a batch to the lane that has least to do, or to all of them.
+    /// Gives a batch to the lane that has time first, or to all of them.
     func send(_ work: Work) {
         newestStep.store(work.step, ordering: .releasing)
-        if distribution == .byPartition || work.isLast {
-            for channel in tasks { channel.send(.records(work)) }
-            return
-        }
-        let lane = state.withLock { state in
-            let lane = state.load.indices.min { state.load[$0] < state.load[$1] } ?? 0
-            state.load[lane] += 1
-            return lane
-        }
-        tasks[lane].send(.records(work))
+        guard distribution == .byPartition || work.isLast else { return tasks.share(.records(work)) }
+        for lane in 0..<lanes { tasks.send(.records(work), to: lane, isUrgent: false) }
     }
 
-    /// What a lane does next; nil when there is nothing more, or nothing within the time.
+    /// What a lane does next; nil when there is nothing more, or nothing within the time. Batches
+    /// that have begun go before others, so that they are done soon.
     func next(lane: Int, milliseconds: Int?) -> Task? {
-        guard let milliseconds else { return tasks[lane].receive() }
-        return tasks[lane].receive(milliseconds: milliseconds)
+        tasks.receive(worker: lane, milliseconds: milliseconds)
     }
 
     /// True when a lane will get nothing more.
-    func isFinished(lane: Int) -> Bool { tasks[lane].isFinished }
+    func isFinished(lane: Int) -> Bool { tasks.isFinished(worker: lane) }
 
     /// A lane has run its part of a batch; whatever that makes complete goes on.
-    func complete(_ part: LanePart, of work: Work, lane: Int) {
-        let expected = distribution == .byPartition || work.isLast ? lanes : 1
+    func complete(_ part: LanePart, of work: Work) {
         let isMine = state.withLock { state in
-            if expected == 1 { state.load[lane] -= 1 }
             let empty = Settled(work: work, parts: [], watermark: nil)
             state.waiting[work.sequence, default: empty].parts.append(part)
             defer { state.isSettling = true }
@@ -162,7 +177,7 @@ final class LaneExchange: Sendable {
         }
         let settled = batch
         state.withLock { $0.taking[settled.work.sequence] = (Finished(batch: settled), lanes) }
-        for channel in tasks { channel.send(.windows(settled)) }
+        for lane in 0..<lanes { tasks.send(.windows(settled), to: lane, isUrgent: true) }
     }
 
     private func settleTime(of batch: inout Settled) {
@@ -189,28 +204,79 @@ final class LaneExchange: Sendable {
         state.withLock { $0.clock = advanced }
     }
 
-    /// The windows of a lane have taken a batch; the last one hands it to the outlet.
+    /// The windows of a lane have taken a batch; after the last one it goes on.
     func complete(_ results: WindowResults, _ changes: CommitDraft, of batch: Settled) {
-        let sequence = batch.work.sequence
-        let whole = state.withLock { state -> Finished? in
+        let whole = finishPart(of: batch.work.sequence) { finished in
+            finished.results.append(results)
+            finished.changes.add(changes)
+        }
+        guard var whole else { return }
+        whole.results.sort { $0.lane < $1.lane }
+        for part in batch.parts { whole.changes.add(part.changes) }
+        guard let ranking else { return finish(whole) }
+        let ranks = ranking.rank(whole.results)
+        whole.shared = ranks.stages
+        share(whole, ranks.places)
+    }
+
+    /// One lane is done with its part of a batch: notes what it gave, and returns the batch after
+    /// the last one.
+    private func finishPart(
+        of sequence: UInt64, _ note: (inout Finished) -> Void
+    ) -> Finished? {
+        state.withLock { state in
             guard var entry = state.taking.removeValue(forKey: sequence) else { return nil }
-            entry.finished.results.append(results)
-            entry.finished.changes.add(changes)
+            note(&entry.finished)
             entry.left -= 1
             if entry.left == 0 { return entry.finished }
             state.taking[sequence] = entry
             return nil
         }
-        guard var whole else { return }
-        for part in batch.parts { whole.changes.add(part.changes) }
-        finish(whole)
     }
+
+    // MARK: Rules behind windows
+
+    /// Lets every lane whose windows gave rows run the rules behind them.
+    private func share(_ item: Finished, _ places: [[RowRanking.Places]]) {
+        let lanes = places.indices.filter { lane in
+            places[lane].contains { !$0.main.isEmpty || !$0.late.isEmpty }
+        }
+        guard !lanes.isEmpty else { return finish(item) }
+        state.withLock { $0.taking[item.batch.work.sequence] = (item, lanes.count) }
+        for lane in lanes {
+            let ranked = Ranked(
+                work: item.batch.work, results: item.results[lane], places: places[lane])
+            tasks.send(.shared(ranked), to: lane, isUrgent: true)
+        }
+    }
+
+    /// The rules behind windows are done with the rows of a lane; after the last one the batch goes
+    /// to the outlet.
+    func complete(_ share: LanePart, of ranked: Ranked) {
+        let whole = finishPart(of: ranked.work.sequence) { $0.shares.append(share) }
+        if let whole { finish(whole) }
+    }
+
+    // MARK: The outlet
 
     private func finish(_ item: Finished) {
         finished.send(item)
-        guard item.batch.work.isLast else { return }
-        for channel in tasks { channel.close() }
+        let isOver = state.withLock { state in
+            state.finished += 1
+            if item.batch.work.isLast { state.total = item.batch.work.sequence + 1 }
+            return state.total == state.finished
+        }
+        guard isOver else { return }
+        tasks.close()
         finished.close()
+    }
+
+    /// Waits until all batches but the one at hand have come back, so that all lanes are done with
+    /// them; at once when the run is being ended.
+    func drain() {
+        var all: [Batch] = []
+        while all.count < inFlight - 1, let batch = batches.receive() { all.append(batch) }
+        for batch in all { batches.send(batch) }
     }
 
     /// The outlet is done with a batch.
@@ -220,6 +286,10 @@ final class LaneExchange: Sendable {
             parts.send(part)
         }
         for result in item.results { results.send(result) }
+        for var share in item.shares {
+            share.removeAll()
+            shares.send(share)
+        }
         batches.send(item.batch.work.batch)
     }
 
@@ -227,10 +297,11 @@ final class LaneExchange: Sendable {
 
     /// Stops everybody who waits, and whoever would begin to.
     func close() {
-        for channel in tasks { channel.close() }
+        tasks.close()
         batches.close()
         parts.close()
         results.close()
+        shares.close()
         finished.close()
     }
 }

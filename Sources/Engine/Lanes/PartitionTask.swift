@@ -100,6 +100,8 @@ final class PartitionTask {
 
 /// What the windows of one task have given for a batch, by the place of the stage.
 struct WindowResults: Sendable {
+    /// The lane that they are of.
+    var lane = 0
     var rows: [WindowRows]
     /// How many records have reached each stage, in all lanes together.
     var taken: [Int]

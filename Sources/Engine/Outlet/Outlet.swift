@@ -48,6 +48,25 @@ final class Outlet {
                     : tail.take(
                         rows, taken: taken, letters: parts.map(\.rows), watermark: watermark))
         }
+        note(parts, of: work)
+    }
+
+    /// Takes a batch of several lanes, which may have run the rules behind windows already.
+    func take(_ item: LaneExchange.Finished) throws {
+        let batch = item.batch
+        guard let tail, !item.shared.isEmpty else {
+            return try take(
+                batch.parts, item.results, of: batch.work, watermark: batch.watermark)
+        }
+        try write(batch.parts)
+        tail.prepare(step: batch.work.step)
+        let (rows, taken) = byStage(item.results)
+        try write(tail.take(rows, taken: taken, shared: item.shared))
+        try write(item.shares)
+        note(batch.parts, of: batch.work)
+    }
+
+    private func note(_ parts: [LanePart], of work: Work) {
         guard let replay = work.replay else { return }
         replay.job.note(parts.reduce(into: SliceCounts()) { $0 += $1.counts })
         if replay.isLast, work.isDone { answers.append(replay.job) }

@@ -35,11 +35,9 @@ final class Tail {
         self.isShared = isShared
         definition = run.plan.definition
         let state = run.store?.state
-        let names = run.plan.definition.stages.map(\.name)
         stages = run.plan.aggregateStages.enumerated().map { place, stage in
             let delivery = WindowDelivery(
-                stage.index, run.plan,
-                position: state?.times.positions[names[stage.index]] ?? 0, machine.vm)
+                stage.index, run.plan, state?.times.positions ?? [:], machine.vm)
             guard stage.isInTail else {
                 return Stage(delivery: delivery, windows: nil, takesLetters: false)
             }
@@ -155,15 +153,35 @@ final class Tail {
         machine.looking.meter?.noteRows(count, stage: stage.delivery.index)
     }
 
+    /// Takes what is left of a batch whose rows lanes have run through the rules behind windows.
+    func take(
+        _ results: [[WindowRows]], taken: [Int], shared: [RowRanking.Summary]
+    ) throws(RuleError) -> [OutputBuffer] {
+        for (place, stage) in stages.enumerated() {
+            note(taken[place], stage)
+            note(rows: shared[place].rows, late: shared[place].late, stage)
+            merged.output.merge(results[place])
+            try stage.delivery.deliver(
+                &merged.output, vm: &machine.vm, outputs: outputs, injected: injected)
+            stage.delivery.skip(main: shared[place].mainPosition, late: shared[place].latePosition)
+        }
+        machine.count()
+        return outputs
+    }
+
+    private func note(rows: Int, late: Int, _ stage: Stage) {
+        let name = stage.delivery.name
+        if late > 0 {
+            totals.late[name, default: 0] += late
+            totals.taken[name, default: 0] -= late
+        }
+        if rows > 0 { totals.rows[name, default: 0] += rows }
+    }
+
     private func deliver(
         _ output: inout WindowOutput, by stage: Stage
     ) throws(RuleError) {
-        let name = stage.delivery.name
-        if output.lateCount > 0 {
-            totals.late[name, default: 0] += output.lateCount
-            totals.taken[name, default: 0] -= output.lateCount
-        }
-        if output.rowTimes.count > 0 { totals.rows[name, default: 0] += output.rowTimes.count }
+        note(rows: output.rowTimes.count, late: output.lateCount, stage)
         try stage.delivery.deliver(
             &output, vm: &machine.vm, outputs: outputs, injected: injected)
     }
@@ -214,7 +232,7 @@ extension WindowOutput {
         }
     }
     /// The part whose next row comes first.
-    private static func first(
+    static func first(
         of parts: [WindowRows], _ next: [Int], _ orders: (WindowRows, Int) -> RowOrder?
     ) -> Int? {
         var best: (part: Int, order: RowOrder)?

@@ -12,16 +12,13 @@ final class WindowDelivery {
     private var isMainConnected = true
     private var isLateConnected = true
     private let batch = Batch()
-    /// How many rows and letters of the stage have had a name.
-    private var position: UInt64
+    private var names: RowNames
 
-    /// - Parameter position: how many have had a name in earlier runs.
-    init(_ index: Int, _ plan: Plan, position: UInt64, _ vm: borrowing RuleVM) {
+    /// - Parameter positions: how many rows have had a name in earlier runs.
+    init(_ index: Int, _ plan: Plan, _ positions: [String: UInt64], _ vm: borrowing RuleVM) {
         self.index = index
-        self.position = position
         name = plan.definition.stages[index].name
-        batch.source = name
-        batch.file = name
+        names = RowNames(name, positions)
         rebind(vm, plan.definition, isTapped: false)
     }
 
@@ -37,12 +34,7 @@ final class WindowDelivery {
     }
 
     /// Adds how many rows have had a name.
-    func addEntries(to draft: inout CommitDraft) {
-        guard position > 0 else { return }
-        var times = draft.times ?? CommittedTimes()
-        times.positions[name] = position
-        draft.times = times
-    }
+    func addEntries(to draft: inout CommitDraft) { names.addEntries(to: &draft) }
 
     /// Lets everything in `output` go on, and empties it.
     func deliver(
@@ -50,12 +42,12 @@ final class WindowDelivery {
         injected: [RowBuffer]
     ) throws(RuleError) {
         for failure in output.failures {
-            position += 1
+            names.failed += 1
             vm.reject(
-                stage: index,
+                stage: index, source: names.failedName,
                 failure: RuleFailure(
                     message: failure.message, file: failure.file, line: failure.line),
-                original: failure.original, position: position, into: outputs, rows: injected)
+                original: failure.original, position: names.failed, into: outputs, rows: injected)
         }
         if output.rowTimes.count > 0, isMainConnected {
             if let mainSinks {
@@ -63,7 +55,8 @@ final class WindowDelivery {
                     outputs[sink].append(output.rows, rows: output.rowTimes.count)
                 }
             } else {
-                fill(output.rowEnds)
+                fill(output.rowEnds, names.name, after: names.main)
+                names.main += UInt64(output.rowEnds.count)
                 batch.bytes.append(copyOf: output.rows)
                 try vm.inject(
                     batch, stage: index, output: nil, times: output.rowTimes,
@@ -76,6 +69,41 @@ final class WindowDelivery {
         output.removeAll()
     }
 
+    /// Lanes have given names up to these.
+    func skip(main: UInt64, late: UInt64) {
+        names.main = main
+        names.late = late
+    }
+
+    /// Lets the rows of one lane go through the rules behind them, and takes them out of `output`;
+    /// failures, and what goes straight to sinks, is left in it.
+    func share(
+        _ output: inout WindowOutput, _ places: RowRanking.Places, vm: inout RuleVM,
+        outputs: [OutputBuffer], injected: [RowBuffer]
+    ) throws(RuleError) {
+        if !places.main.isEmpty {
+            if isMainConnected {
+                fill(output.rowEnds, names.name, places.main, places.mainOffset)
+                batch.bytes.append(copyOf: output.rows)
+                try vm.inject(
+                    batch, stage: index, output: nil, times: output.rowTimes,
+                    watermarks: output.rowWatermarks, ordinals: places.main, into: outputs,
+                    rows: injected)
+            }
+            output.removeRows()
+        }
+        guard !places.late.isEmpty else { return }
+        if isLateConnected {
+            fill(output.lateEnds, names.lateName, places.late, places.lateOffset)
+            batch.bytes.append(copyOf: output.late)
+            try vm.inject(
+                batch, stage: index, output: "late", times: output.lateTimes,
+                watermarks: output.lateWatermarks, ordinals: places.late, into: outputs,
+                rows: injected)
+        }
+        output.removeLate()
+    }
+
     private func deliverLate(
         _ output: inout WindowOutput, _ vm: inout RuleVM, _ outputs: [OutputBuffer],
         _ injected: [RowBuffer]
@@ -84,17 +112,35 @@ final class WindowDelivery {
             for sink in lateSinks { outputs[sink].append(output.late, rows: output.lateCount) }
             return
         }
-        fill(output.lateEnds)
+        fill(output.lateEnds, names.lateName, after: names.late)
+        names.late += UInt64(output.lateEnds.count)
         batch.bytes.append(copyOf: output.late)
         try vm.inject(
             batch, stage: index, output: "late", times: output.lateTimes,
             watermarks: output.lateWatermarks, into: outputs, rows: injected)
     }
 
-    /// One entry for each line that ends at `ends`.
-    private func fill(_ ends: [Int]) {
-        batch.removeAll()
+    /// One entry for each line that ends at `ends`, named by its place.
+    private func fill(
+        _ ends: [Int], _ source: String, _ ordinals: [UInt32], _ offset: UInt64
+    ) {
+        begin(source)
         var start = 0
+        for (end, ordinal) in zip(ends, ordinals) {
+            let position = offset &+ UInt64(ordinal)
+            batch.entries.append(
+                Batch.Entry(
+                    text: start..<(end - 1), original: 0..<0, problem: 0..<0, position: position,
+                    line: position, originalLength: 0))
+            start = end
+        }
+    }
+
+    /// One entry for each line that ends at `ends`, named by the numbers behind a position.
+    private func fill(_ ends: [Int], _ source: String, after last: UInt64) {
+        begin(source)
+        var start = 0
+        var position = last
         for end in ends {
             position += 1
             batch.entries.append(
@@ -102,6 +148,44 @@ final class WindowDelivery {
                     text: start..<(end - 1), original: 0..<0, problem: 0..<0, position: position,
                     line: position, originalLength: 0))
             start = end
+        }
+    }
+
+    private func begin(_ source: String) {
+        batch.removeAll()
+        batch.source = source
+        batch.file = source
+    }
+}
+
+/// The names of what one aggregate stage gives: `STAGE:N` for rows, `STAGE.late:N` for records that
+/// came too late, `STAGE.failed:N` for rows that could not be computed. Each kind is counted by
+/// itself, since it follows from the size of batches which of several kinds comes first.
+struct RowNames {
+    let name: String
+    let lateName: String
+    let failedName: String
+    /// How many there were of each.
+    var main: UInt64
+    var late: UInt64
+    var failed: UInt64
+
+    /// - Parameter positions: how many there were in earlier runs, by name.
+    init(_ stage: String, _ positions: [String: UInt64]) {
+        name = stage
+        lateName = stage + ".late"
+        failedName = stage + ".failed"
+        main = positions[name] ?? 0
+        late = positions[lateName] ?? 0
+        failed = positions[failedName] ?? 0
+    }
+
+    /// Adds how many there are by now.
+    func addEntries(to draft: inout CommitDraft) {
+        for (name, count) in [(name, main), (lateName, late), (failedName, failed)] where count > 0 {
+            var times = draft.times ?? CommittedTimes()
+            times.positions[name] = count
+            draft.times = times
         }
     }
 }

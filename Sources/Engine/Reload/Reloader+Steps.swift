@@ -43,7 +43,9 @@ extension Reloader {
                 if index == 0 {
                     try plan.checkAggregates(vm)
                     layouts = StateLayout.all(of: vm, in: plan)
-                    if run.distribution == .anyLane, plan.keepsStateInFront {
+                    if run.distribution == .anyLane && plan.keepsStateInFront
+                        || run.exchange?.ranking != nil && plan.keepsStateBehind
+                    {
                         throw RuleError(
                             "the new rules use state and the running ones do not; with several "
                                 + "workers that needs a restart")
