@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// The tasks of several threads: each has its own, urgent ones first, and all share what any of them
-/// may take, so that none waits while there is something to do. Nothing bounds them; whoever sends
+/// The tasks of several threads: each has its own, urgent ones first, and all share what any of
+/// them may take, so that none waits while there is something to do. Nothing bounds them; whoever sends
 /// must have a bound of its own. Any thread, but each worker has one thread that receives.
 @safe
 package final class WorkQueues<Element: Sendable>: @unchecked Sendable {  // Under `mutex`.
@@ -13,7 +13,7 @@ package final class WorkQueues<Element: Sendable>: @unchecked Sendable {  // Und
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     /// One for each worker.
-    private let conditions: UnsafeMutableBufferPointer<pthread_cond_t>
+    private let conditions: UnsafeMutablePointer<pthread_cond_t>
     private var workers: [Worker]
     private var shared = Fifo<Element>()
     private var isClosed = false
@@ -24,14 +24,14 @@ package final class WorkQueues<Element: Sendable>: @unchecked Sendable {  // Und
         unsafe conditions = .allocate(capacity: count)
         unsafe pthread_mutex_init(mutex, nil)
         for index in 0..<count {
-            unsafe pthread_cond_init(conditions.baseAddress! + index, nil)
+            unsafe pthread_cond_init(conditions + index, nil)
         }
         workers = (0..<count).map { _ in Worker() }
     }
 
     deinit {
         for index in workers.indices {
-            unsafe pthread_cond_destroy(conditions.baseAddress! + index)
+            unsafe pthread_cond_destroy(conditions + index)
         }
         unsafe pthread_mutex_destroy(mutex)
         unsafe mutex.deallocate()
@@ -78,7 +78,7 @@ package final class WorkQueues<Element: Sendable>: @unchecked Sendable {  // Und
             guard !isClosed else { return nil }
             workers[worker].isWaiting = true
             defer { workers[worker].isWaiting = false }
-            let condition = unsafe conditions.baseAddress! + worker
+            let condition = unsafe conditions + worker
             if milliseconds == nil {
                 unsafe pthread_cond_wait(condition, mutex)
             } else if unsafe pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT {
@@ -111,7 +111,7 @@ package final class WorkQueues<Element: Sendable>: @unchecked Sendable {  // Und
     /// another one.
     private func wake(_ worker: Int) {
         workers[worker].isWaiting = false
-        unsafe pthread_cond_signal(conditions.baseAddress! + worker)
+        unsafe pthread_cond_signal(conditions + worker)
     }
 
     private func whileLocked<Result>(_ body: () -> Result) -> Result {

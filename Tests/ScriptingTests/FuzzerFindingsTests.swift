@@ -91,7 +91,8 @@ import Testing
         try vm.run(batch, into: [output])
         // This one comes from no record, whatever was looked at before.
         vm.reject(
-            stage: stage, source: "x", failure: RuleFailure(message: "no result"), original: Array("{}".utf8),
+            stage: stage, source: "x", failure: RuleFailure(message: "no result"),
+            original: Array("{}".utf8),
             position: 1, into: [output], rows: [])
         let letters = try output.withUnsafeBytes { Array($0) }.split(separator: 0x0A).map {
             try Record(json: Array($0))

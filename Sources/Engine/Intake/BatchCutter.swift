@@ -54,7 +54,8 @@ final class BatchCutter {
     private func cutLines(into batch: Batch, _ bytes: Int, _ records: Int) {
         batch.position = whole.position + UInt64(offset)
         batch.line = line
-        if offset == 0, whole.lineCount > 0, whole.lineCount <= records, whole.bytes.count <= bytes {
+        if offset == 0, whole.lineCount > 0, whole.lineCount <= records, whole.bytes.count <= bytes
+        {
             batch.lineCount = whole.lineCount
             swap(&batch.bytes, &whole.bytes)
             whole.bytes.removeAll()

@@ -124,7 +124,9 @@ final class LaneExchange: Sendable {
     /// Gives a batch to the lane that has time first, or to all of them.
     func send(_ work: Work) {
         newestStep.store(work.step, ordering: .releasing)
-        guard distribution == .byPartition || work.isLast else { return tasks.share(.records(work)) }
+        guard distribution == .byPartition || work.isLast else {
+            return tasks.share(.records(work))
+        }
         for lane in 0..<lanes { tasks.send(.records(work), to: lane, isUrgent: false) }
     }
 

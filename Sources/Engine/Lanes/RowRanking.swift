@@ -68,7 +68,9 @@ final class RowRanking: @unchecked Sendable {  // Protected by that order.
             }
             if stage.sharesLate {
                 let offset = names[place].late + 1 &- UInt64(ordinal)
-                Self.rank(rows, &ordinal, { $0.lateOrder($1) }) { places[$0][place].late.append($1) }
+                Self.rank(rows, &ordinal, { $0.lateOrder($1) }) {
+                    places[$0][place].late.append($1)
+                }
                 for lane in places.indices { places[lane][place].lateOffset = offset }
                 names[place].late = offset &+ UInt64(ordinal) &- 1
             }

@@ -182,7 +182,8 @@ struct RowNames {
 
     /// Adds how many there are by now.
     func addEntries(to draft: inout CommitDraft) {
-        for (name, count) in [(name, main), (lateName, late), (failedName, failed)] where count > 0 {
+        for (name, count) in [(name, main), (lateName, late), (failedName, failed)] where count > 0
+        {
             var times = draft.times ?? CommittedTimes()
             times.positions[name] = count
             draft.times = times
