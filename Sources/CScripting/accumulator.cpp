@@ -95,6 +95,9 @@ static void encode(lua_State *L, tw_vm *vm, int index, Text &out, int depth) {
     default:
         if (is_null(L, index)) {
             out.append('N');
+        } else if (is_exact(L, index)) {
+            std::string_view text = exact_text(L, index);
+            append_bytes(out, 'j', text.data(), text.size());
         } else if (Handle *handle = to_handle(L, vm, index)) {
             vm->scratch.clear();
             write_node(vm->scratch, checked_node(L, handle));

@@ -130,6 +130,15 @@ static void read_value_cell(const Value &value, Text &out, tw_cell &cell) {
         cell.bits = bits_of(value.number);
         break;
     case Value::Tag::string: cell.kind = cell_string; break;
+    case Value::Tag::exact: {
+        bool whole = true;
+        for (uint32_t i = 0; i < value.length; i++) {
+            const char c = value.text[i];
+            if (c == '.' || c == 'e' || c == 'E') whole = false;
+        }
+        read_number_text(value.text, value.length, whole ? Kind::integer : Kind::decimal, cell);
+        break;
+    }
     case Value::Tag::node:
         cell.kind = cell_composite;
         write_node(out, value.node);
@@ -211,7 +220,10 @@ static const char *append_key(tw_vm *vm, Node *record, const FieldPath &path, Te
         return "is an object or a list and cannot be a key";
     case cell_boolean: out.append_word(cell.bits ? "true" : "false"); break;
     case cell_integer: write_integer(out, int64_t(cell.bits)); break;
-    case cell_big: out.append(found.text, found.length); break;
+    case cell_big:
+        if (found.value) write_value(out, *found.value);
+        else out.append(found.text, found.length);
+        break;
     case cell_number:
         // 2500 and 2500.0 are the same value, so they are the same key.
         if (!std::isfinite(number)) return "is beyond the range of numbers";

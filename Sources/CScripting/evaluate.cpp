@@ -46,6 +46,7 @@ static const char *type_of(lua_State *L, tw_vm *vm, int index, char *space, size
     if (lua_isinteger(L, index)) return "integer";
     if (lua_type(L, index) == LUA_TNUMBER) return "float";
     if (is_null(L, index)) return "null";
+    if (is_exact(L, index)) return "exact";
     if (to_verdict(L, vm, index)) return "verdict";
     size_t count = 0;
     bool is_list = false;

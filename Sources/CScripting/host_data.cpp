@@ -1,4 +1,5 @@
 // Host functions over values: json, time, hash, round, now, log, metric, require.
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -61,6 +62,7 @@ static int time_format(lua_State *L) {
     constexpr lua_Integer first = -62167219200000, last = 253402300799999;
     lua_Integer milliseconds = 0;
     bool known = true;
+    use_nearest(L, 1);
     if (lua_isinteger(L, 1)) milliseconds = lua_tointeger(L, 1);
     else known = lua_numbertointeger(std::floor(luaL_checknumber(L, 1)), &milliseconds);
     luaL_argcheck(
@@ -76,21 +78,44 @@ static int host_now(lua_State *L) {
     return 1;
 }
 
+// Rounds half away from zero as people do it, on the shortest decimal text of a number: 1.005 has
+// the digits 1005, although the double is a little less.
+static double round_decimal(double number, int digits) {
+    if (!std::isfinite(number) || number == 0) return number;
+    char text[40];
+    auto end = std::to_chars(
+        text, text + sizeof text, std::fabs(number), std::chars_format::scientific).ptr;
+    const char *mark = static_cast<const char *>(memchr(text, 'e', size_t(end - text)));
+    int exponent = 0;
+    std::from_chars(mark + (mark[1] == '+' ? 2 : 1), end, exponent);
+    char kept[40];
+    int count = 0;
+    for (const char *c = text; c < mark; c++)
+        if (*c != '.') kept[count++] = *c;
+    const int wanted = exponent + 1 + digits;
+    if (wanted >= count) return number;
+    if (wanted < 0) return 0;
+    uint64_t whole = 0;
+    for (int i = 0; i < wanted; i++) whole = whole * 10 + uint64_t(kept[i] - '0');
+    if (kept[wanted] >= '5') whole++;
+    char *at = std::to_chars(kept, kept + sizeof kept, whole).ptr;
+    *at++ = 'e';
+    at = std::to_chars(at, kept + sizeof kept, -digits).ptr;
+    double result = 0;
+    std::from_chars(kept, at, result);
+    return std::copysign(result, whole ? number : 1.0);
+}
+
 static int host_round(lua_State *L) {
     if (lua_isinteger(L, 1) && luaL_optinteger(L, 2, 0) >= 0) {
         lua_settop(L, 1);
         return 1;
     }
+    use_nearest(L, 1);
     double number = luaL_checknumber(L, 1);
     lua_Integer digits = luaL_optinteger(L, 2, 0);
     luaL_argcheck(L, digits >= -300 && digits <= 300, 2, "must be between -300 and 300");
-    double scale = std::pow(10.0, double(digits < 0 ? -digits : digits));
-    double scaled = digits < 0 ? number / scale : number * scale;
-    double rounded = std::isfinite(scaled) && std::fabs(scaled) < 4503599627370496.0
-                         ? std::round(scaled)
-                         : scaled;
-    double result = digits < 0 ? rounded * scale : rounded / scale;
-    if (!std::isfinite(result)) result = number;
+    double result = round_decimal(number, int(digits));
     lua_Integer whole;
     if (lua_isnoneornil(L, 2) && lua_numbertointeger(result, &whole)) lua_pushinteger(L, whole);
     else lua_pushnumber(L, result);
@@ -99,6 +124,10 @@ static int host_round(lua_State *L) {
 
 static int host_hash(lua_State *L) {
     size_t length;
+    if (is_exact(L, 1)) {
+        luaL_tolstring(L, 1, nullptr);
+        lua_replace(L, 1);
+    }
     const char *text = luaL_checklstring(L, 1, &length);
     static const char *const algorithms[] = {"sha256", "murmur2", nullptr};
     if (luaL_checkoption(L, 2, "sha256", algorithms) == 1) {
@@ -169,6 +198,7 @@ static int host_metric(lua_State *L) {
     tw_vm *vm = vm_of(L);
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
+    use_nearest(L, 2);
     double value = luaL_optnumber(L, 2, 1);
     luaL_argcheck(L, std::isfinite(value), 2, "must be a finite number");
     if (length > name_limit) name = other_name;

@@ -15,6 +15,7 @@ std::string_view state_key(lua_State *L, int index) {
         const char *text = lua_tolstring(L, index, &length);
         return {text, length};
     }
+    if (is_exact(L, index)) return exact_text(L, index);
     luaL_typeerror(L, index, "string or number");
     return {};
 }

@@ -6,6 +6,7 @@
 
 #include "internal/budget.h"
 #include "internal/libraries.h"
+#include "internal/vm.h"
 
 namespace tidewheel {
 
@@ -59,6 +60,7 @@ static const char *add_conversion(
     lua_pushcfunction(L, original(L));
     lua_pushlstring(L, at, size_t(stop - at));
     lua_pushvalue(L, argument);
+    if (stop[-1] != 's') use_nearest(L, lua_gettop(L));
     lua_call(L, 2, 1);
     luaL_addvalue(out);
     return stop;
@@ -67,9 +69,11 @@ static const char *add_conversion(
 static int string_format(lua_State *L) {
     size_t length;
     const char *at = luaL_checklstring(L, 1, &length);
-    if (length <= short_format && !memchr(at, 'q', length)) return original(L)(L);
-    const char *end = at + length;
     const int last = lua_gettop(L);
+    bool has_exact = false;
+    for (int i = 2; i <= last; i++) has_exact = has_exact || is_exact(L, i);
+    if (length <= short_format && !has_exact && !memchr(at, 'q', length)) return original(L)(L);
+    const char *end = at + length;
     int argument = 1;
     Toll toll(L);
     luaL_Buffer out;
@@ -154,6 +158,7 @@ static int host_tonumber(lua_State *L) {
         const char *text = lua_tolstring(L, 1, &length);
         if (length > short_format) return number_in_base(L, text, length);
     }
+    use_nearest(L, 1);
     return original(L)(L);
 }
 

@@ -76,6 +76,7 @@ static void push_value(lua_State *L, Handle *handle, const Value &value) {
     case Value::Tag::integer: lua_pushinteger(L, value.integer); break;
     case Value::Tag::number: lua_pushnumber(L, value.number); break;
     case Value::Tag::string: lua_pushlstring(L, value.text, value.length); break;
+    case Value::Tag::exact: push_number(L, value.text, value.length); break;
     case Value::Tag::node: push_child(L, handle, value.node); break;
     default: lua_pushnil(L); break;
     }
@@ -90,13 +91,8 @@ static void push_member(lua_State *L, Handle *handle, Node *node, uint32_t index
     const char *value = node->text + field.value_offset;
     switch (field.kind) {
     case Kind::string: push_field_string(L, *handle->arena, node->text, field); break;
-    case Kind::integer: {
-        int64_t integer;
-        if (parse_integer(value, field.value_length, integer)) lua_pushinteger(L, integer);
-        else lua_pushnumber(L, parse_decimal(value, field.value_length));
-        break;
-    }
-    case Kind::decimal: lua_pushnumber(L, parse_decimal(value, field.value_length)); break;
+    case Kind::integer: push_integer(L, value, field.value_length); break;
+    case Kind::decimal: push_decimal(L, value, field.value_length); break;
     case Kind::boolean: lua_pushboolean(L, *value == 't'); break;
     case Kind::null: push_null(L); break;
     default: {
@@ -236,6 +232,23 @@ static int write_array(lua_State *L, Handle *handle, Node *node) {
     return 0;
 }
 
+static bool is_list(const Node *node, uint32_t index) {
+    const Value *value = node->values ? &node->values[index] : nullptr;
+    if (!value || value->tag == Value::Tag::none) return node->fields[index].kind == Kind::array;
+    return value->tag == Value::Tag::node && value->node->length && *value->node->text == '[';
+}
+
+// An empty table says nothing of what it is: where a list stood it is one, too.
+static void keep_list(lua_State *L, Handle *handle, Node *node, uint32_t index, Value &value) {
+    if (value.tag != Value::Tag::node || value.node->length != 2 || *value.node->text != '{' ||
+        lua_type(L, 3) != LUA_TTABLE || !is_list(node, index))
+        return;
+    const char *text = copy_or_raise(L, *handle->arena, "[]", 2);
+    value.node = make_node(*handle->arena, text, 2, nullptr);
+    if (!value.node) raise_memory(L);
+    attach(L, node, value.node);
+}
+
 static int record_newindex(lua_State *L) {
     Handle *handle;
     Node *node = self_node(L, handle);
@@ -250,6 +263,7 @@ static int record_newindex(lua_State *L) {
     Value value = read_value(L, vm, 3, *handle->arena);
     if (value.tag == Value::Tag::node) attach(L, node, value.node);
     if (index < not_known) {
+        keep_list(L, handle, node, index, value);
         if (!set_field(*handle->arena, node, index, value)) raise_memory(L);
         return 0;
     }
@@ -258,6 +272,7 @@ static int record_newindex(lua_State *L) {
     if (!node->keys_ready && !prepare_keys(*handle->arena, node)) raise_memory(L);
     if (index == not_known) index = find_place(L, vm, node, key, length);
     if (index != not_found) {
+        keep_list(L, handle, node, index, value);
         if (!set_field(*handle->arena, node, index, value)) raise_memory(L);
         return 0;
     }
@@ -383,6 +398,7 @@ void open_records(lua_State *L, tw_vm *vm) {
     vm->copy_table = lua_topointer(L, -1);
     open_copies(L, vm);
     open_null(L);
+    open_exact(L, vm);
     lua_newtable(L);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

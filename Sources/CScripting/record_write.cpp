@@ -140,16 +140,26 @@ static bool write_short_number(Text &out, double value) {
     return true;
 }
 
-// Shortest text that reads back as the same double; a whole one keeps ".0" so that it stays one.
+// Shortest text that reads back as the same double, without an exponent from 1e-5 to below 1e21; a
+// whole one keeps ".0" so that it stays one.
 void write_number(Text &out, double value) {
     if (write_short_number(out, value)) return;
     if (!out.reserve(40)) return;
     char *start = out.bytes + out.length;
-    auto result = std::to_chars(start, start + 32, value);
-    bool whole = true;
-    for (char *c = start; c < result.ptr; c++)
-        if (*c == '.' || *c == 'e') whole = false;
-    if (whole) {
+    char text[32];
+    auto result = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific);
+    const char *mark = static_cast<const char *>(memchr(text, 'e', size_t(result.ptr - text)));
+    if (!mark) return out.append(text, size_t(result.ptr - text));
+    int exponent = 0;
+    std::from_chars(mark + (mark[1] == '+' ? 2 : 1), result.ptr, exponent);
+    if (exponent < -5 || exponent > 20) {
+        out.append(text, size_t(mark - text));
+        out.append('e');
+        write_integer(out, exponent);
+        return;
+    }
+    result = std::to_chars(start, start + 36, value, std::chars_format::fixed);
+    if (!memchr(start, '.', size_t(result.ptr - start))) {
         *result.ptr++ = '.';
         *result.ptr++ = '0';
     }
@@ -164,6 +174,7 @@ void write_value(Text &out, const Value &value) {
     case Value::Tag::integer: write_integer(out, value.integer); break;
     case Value::Tag::number: write_number(out, value.number); break;
     case Value::Tag::string: write_string(out, value.text, value.length); break;
+    case Value::Tag::exact: out.append(value.text, value.length); break;
     case Value::Tag::node: write_node(out, value.node); break;
     default: out.append_literal("null"); break;
     }

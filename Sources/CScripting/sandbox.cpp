@@ -136,6 +136,7 @@ static void lock_strings(lua_State *L) {
     lua_createtable(L, 0, 16);
     lua_pushvalue(L, -3);
     lua_setfield(L, -2, "__index");
+    add_arithmetic(L);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
@@ -154,6 +155,7 @@ void open_sandbox(lua_State *L, tw_vm *vm) {
     push_read_only(L, "table");
     lua_setfield(L, base, "table");
     push_math_library(L);
+    take_exact(L);
     lua_pushcfunction(L, host_random);
     lua_setfield(L, -2, "random");
     push_read_only(L, "math");
@@ -163,6 +165,7 @@ void open_sandbox(lua_State *L, tw_vm *vm) {
     lua_setfield(L, base, "utf8");
     open_records(L, vm);
     open_host(L, vm, base);
+    open_numbers(L, base);
     vm->base = luaL_ref(L, LUA_REGISTRYINDEX);
     // The registry is out of reach for scripts, but nothing of the full libraries needs to stay.
     lua_pushnil(L);

@@ -52,6 +52,11 @@ void note_value(lua_State *L, int index, TraceLine &line) {
         break;
     }
     default:
+        if (is_exact(L, index)) {
+            std::string_view text = exact_text(L, index);
+            append(line, text.data(), std::min(text.size(), size_t(60)));
+            break;
+        }
         append(line, is_null(L, index) ? "null" : luaL_typename(L, index),
                strlen(is_null(L, index) ? "null" : luaL_typename(L, index)));
     }

@@ -128,6 +128,9 @@ static void write_object(
 static void write_userdata(lua_State *L, tw_vm *vm, int index, Text &out) {
     if (is_null(L, index)) {
         out.append_literal("null");
+    } else if (is_exact(L, index)) {
+        std::string_view text = exact_text(L, index);
+        out.append(text.data(), text.size());
     } else if (Handle *handle = to_handle(L, vm, index)) {
         write_node(out, checked_node(L, handle));
     } else {
@@ -222,6 +225,13 @@ Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena) {
         value.tag = Value::Tag::null;
         return value;
     }
+    if (is_exact(L, index)) {
+        std::string_view text = exact_text(L, index);
+        value.tag = Value::Tag::exact;
+        value.length = uint32_t(text.size());
+        value.text = copy_or_raise(L, arena, text.data(), text.size());
+        return value;
+    }
     // Tables and nested values are copied as they are now; later changes there do not show here.
     vm->scratch.clear();
     write_lua(L, vm, index, vm->scratch);
@@ -249,17 +259,13 @@ static const char *push_text(Decoder &decoder, const char *at) {
     return stop;
 }
 
-static void push_number(lua_State *L, const char *at, size_t length) {
-    int64_t integer;
+void push_number(lua_State *L, const char *at, size_t length) {
     bool whole = true;
     for (size_t i = 0; i < length; i++)
         if (at[i] == '.' || at[i] == 'e' || at[i] == 'E') whole = false;
-    if (whole && parse_integer(at, length, integer)) {
-        lua_pushinteger(L, integer);
-        return;
-    }
     check_budget(L);
-    lua_pushnumber(L, parse_decimal(at, length));
+    if (whole) push_integer(L, at, length);
+    else push_decimal(L, at, length);
 }
 
 static const char *push_next(Decoder &decoder, const char *at, uint32_t depth) {

@@ -21,7 +21,7 @@ struct Attack: CustomTestStringConvertible, Sendable {
         "math.floor", "math.fmod", "math.huge", "math.log", "math.maxinteger", "math.mininteger",
         "math.min", "math.modf", "math.pi", "math.random", "math.sin", "math.sqrt", "math.tan",
         "math.tointeger", "math.type", "math.ult", "round", "time.format", "json.array", "ipairs",
-        "type", "getmetatable", "string.len", "utf8.charpattern", "snooze",
+        "type", "is_number", "getmetatable", "string.len", "utf8.charpattern", "snooze",
     ]
 
     static let patterns = [
@@ -123,6 +123,9 @@ struct Attack: CustomTestStringConvertible, Sendable {
         Attack(
             "json.encode of many names", "S.t = {} for i = 1, 3e5 do S.t['k' .. i] = i end",
             "json.encode(S.t)"),
+        Attack(
+            "copy of a record with many names",
+            "S.t = {} for i = 1, 3e5 do S.t['k' .. i] = i end", "r.t = S.t copy(r)"),
         Attack(
             "json.encode of what contains the same again and again",
             "S.t = {} for i = 1, 60 do S.t = {S.t, S.t} end", "json.encode(S.t)"),

@@ -12,9 +12,9 @@ struct Node;
 
 // A value that a rule has put into a record.
 struct Value {
-    enum class Tag : uint8_t { none, deleted, null, boolean, integer, number, string, node };
+    enum class Tag : uint8_t { none, deleted, null, boolean, integer, number, string, exact, node };
     Tag tag;
-    uint32_t length;  // of a string
+    uint32_t length;  // of a string, or of an exact number as JSON
     union {
         bool boolean;
         int64_t integer;
