@@ -43,6 +43,10 @@ public struct ReloadDefinition: Sendable, Hashable {
     public var shadow = 1000
     /// The share of them that may come out differently, 0 to 1.
     public var maxDifference = 1.0
+    /// The share of them that may fail with the new rules and not with the old ones, 0 to 1.
+    public var maxNewErrors = 0.01
+    /// How long tests and trial may take together, in nanoseconds.
+    public var timeoutNanoseconds: Int64 = 10_000_000_000
     /// The records after which a new version has proved itself.
     public var probationRecords = 1000
     /// The share of them that may fail, 0 to 1.
@@ -110,6 +114,8 @@ extension DefinitionReader {
         reload.watch = reader.bool("watch") ?? reload.watch
         reload.shadow = reader.integer("shadow") ?? reload.shadow
         reload.maxDifference = reader.share("max_difference") ?? reload.maxDifference
+        reload.maxNewErrors = reader.share("max_new_errors") ?? reload.maxNewErrors
+        reload.timeoutNanoseconds = reader.nanoseconds("timeout") ?? reload.timeoutNanoseconds
         if let probation = reader.setting("probation") {
             var inner = SettingReader(probation, .probation)
             reload.probationRecords =

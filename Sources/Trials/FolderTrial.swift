@@ -9,10 +9,10 @@ package struct FolderTrial: VersionTrial {
     package init() {}
 
     /// Runs the `*.test.yaml` files below `rules/`; nil when there are none.
-    package func test(_ plan: Plan) -> TestVerdict? {
+    package func test(_ plan: Plan, until: TrialLimit) -> TestVerdict? {
         let files = RuleTests.files(in: plan.definition.folder)
         guard !files.isEmpty else { return nil }
-        let report = RuleTests.run(plan, files: files)
+        let report = RuleTests.run(plan, files: files, until: until)
         let total = report.results.count
         let count = TestCount(passed: total - report.failed.count, total: total)
         guard !report.isPassed else { return TestVerdict(count: count, failure: nil) }
@@ -30,8 +30,8 @@ package struct FolderTrial: VersionTrial {
     /// Runs both versions over the records.
     package func compare(
         _ active: Plan, _ next: Plan, lookups: [String: Lookup], over chunks: [RecordRing.Chunk],
-        limit: Int
+        limit: Int, until: TrialLimit
     ) throws(RuleError) -> ShadowReport {
-        try ShadowRun.run(active, next, lookups: lookups, over: chunks, limit: limit)
+        try ShadowRun.run(active, next, lookups: lookups, over: chunks, limit: limit, until: until)
     }
 }

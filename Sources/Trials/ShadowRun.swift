@@ -26,14 +26,18 @@ final class ShadowRun {
     /// Loads both on the calling thread, and runs them over the last `limit` records.
     static func run(
         _ old: Plan, _ new: Plan, lookups: [String: Lookup], over chunks: [RecordRing.Chunk],
-        limit: Int
+        limit: Int, until: TrialLimit
     ) throws(RuleError) -> ShadowReport {
         let shadow = try ShadowRun(old, new, lookups)
         let total = chunks.reduce(0) { $0 + $1.count }
         var skipped = max(0, total - limit)
         for chunk in chunks {
             chunk.forEachRecord { batch in
-                if skipped > 0 { skipped -= 1 } else { shadow.compare(batch) }
+                if skipped > 0 {
+                    skipped -= 1
+                } else if until.reason == nil {
+                    shadow.compare(batch)
+                }
             }
         }
         return shadow.report

@@ -91,6 +91,14 @@ extension SectionSpecification {
                 "max_difference", .percentage, usual: .share(ReloadDefinition().maxDifference),
                 "How many of those may come out differently.", example: "10%"),
             .optional(
+                "max_new_errors", .percentage, usual: .share(ReloadDefinition().maxNewErrors),
+                "How many of those may fail with the new rules and not with the old ones.",
+                example: "0%"),
+            .optional(
+                "timeout", .duration(DurationForm()),
+                usual: .nanoseconds(ReloadDefinition().timeoutNanoseconds),
+                "How long its tests and its trial may take together.", example: "30s"),
+            .optional(
                 "probation", .nested(.probation), "When a new version has proved itself.",
                 example: "{records: 1000, error_rate: 5%}"),
         ])

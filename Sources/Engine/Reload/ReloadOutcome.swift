@@ -1,3 +1,4 @@
+internal import Definitions
 internal import Threads
 
 /// What somebody wants of a reload.
@@ -12,6 +13,9 @@ public struct ReloadRequest: Sendable {
     public var maxDifference: Double?
     /// Lint, tests, differences and state of a newer layout do not stop it.
     public var force = false
+    /// False once nobody waits for the answer, which ends the trial; asked often, on the thread that
+    /// tries the version.
+    package var isWanted: @Sendable () -> Bool = { true }
 
     /// Creates a request with the pipeline's own settings.
     public init() {}
@@ -66,11 +70,13 @@ struct ReloadAttempt {
     let request: ReloadRequest
     let user: String
     let started = monotonicNanoseconds()
+    let limit: TrialLimit
     var tests: TestCount?
     var shadow: ShadowReport?
 
-    init(_ request: ReloadRequest) {
+    init(_ request: ReloadRequest, _ settings: ReloadDefinition) {
         self.request = request
+        limit = TrialLimit(nanoseconds: settings.timeoutNanoseconds, isWanted: request.isWanted)
         user = request.user ?? userName()
     }
 

@@ -61,7 +61,8 @@ extension Reloader {
 
     /// The tests of the folder.
     func test(_ plan: Plan, _ attempt: inout ReloadAttempt) throws(Refusal) {
-        guard let verdict = run.options.trial?.test(plan) else { return }
+        guard let verdict = run.options.trial?.test(plan, until: attempt.limit) else { return }
+        try checkLimit(attempt, plan, step: "test")
         attempt.tests = verdict.count
         guard let failure = verdict.failure else { return }
         throw Refusal("test", failure, plan.ruleSet.version)
@@ -79,11 +80,14 @@ extension Reloader {
         let report: ShadowReport
         do throws(RuleError) {
             report = try trial.compare(
-                active.plan, plan, lookups: run.lookups.current, over: chunks, limit: limit)
+                active.plan, plan, lookups: run.lookups.current, over: chunks, limit: limit,
+                until: attempt.limit)
         } catch {
             throw Refusal("shadow", error.description, plan.ruleSet.version)
         }
         attempt.shadow = report
+        try checkLimit(attempt, plan, step: "shadow", ": \(report.text)")
+        try checkErrors(report, attempt, plan)
         let allowed = request.maxDifference ?? settings.maxDifference
         guard report.difference <= allowed || request.force else {
             let percent = (allowed * 1000).rounded() / 10
@@ -92,6 +96,28 @@ extension Reloader {
                 + report.samples.map { "  \($0)" }).joined(separator: "\n")
             throw Refusal("shadow", text, plan.ruleSet.version)
         }
+    }
+
+    /// Refuses a version whose trial had to end before it was through.
+    func checkLimit(
+        _ attempt: ReloadAttempt, _ plan: Plan, step: String = "compile", _ progress: String = ""
+    ) throws(Refusal) {
+        guard let reason = attempt.limit.reason else { return }
+        throw Refusal(step, reason + progress, plan.ruleSet.version)
+    }
+
+    private func checkErrors(
+        _ report: ShadowReport, _ attempt: ReloadAttempt, _ plan: Plan
+    ) throws(Refusal) {
+        let allowed = settings.maxNewErrors
+        guard Double(report.newErrors) > allowed * Double(report.records), !attempt.isTrusted else {
+            return
+        }
+        let percent = (allowed * 1000).rounded() / 10
+        let text =
+            ([report.text, "more than \(percent)% fail that did not (max_new_errors)"]
+            + report.samples.map { "  \($0)" }).joined(separator: "\n")
+        throw Refusal("shadow", text, plan.ruleSet.version)
     }
 
     /// Changes a copy of the state as it was last committed, so that a rule that cannot do it is

@@ -2,7 +2,6 @@ internal import Connecting
 internal import Definitions
 internal import Records
 internal import Scripting
-internal import Synchronization
 internal import Threads
 
 /// Replaces the rules of a running pipeline, or says why not. One reload at a time; any thread.
@@ -11,13 +10,17 @@ internal import Threads
 /// every worker take it, between two batches. Whatever fails, the old one goes on.
 final class Reloader: Sendable {
     unowned let run: PipelineRun
-    private let isBusy = Atomic<Bool>(false)
+    /// Holds an element while nothing is being tried or switched.
+    private let turn = Channel<Void>(capacity: 1)
+    /// Of the attempt that was made last.
+    private let newest = Locked<TrialLimit?>(nil)
     private let table: Locked<VersionTable>
     private let pause = Channel<Void>(capacity: 1)
 
     init(_ run: PipelineRun, _ table: VersionTable) {
         self.run = run
         self.table = Locked(table)
+        turn.send(())
     }
 
     /// Notes which version the run has begun with.
@@ -93,13 +96,14 @@ final class Reloader: Sendable {
     private func whileAlone(
         _ request: ReloadRequest, _ body: (inout ReloadAttempt) -> ReloadOutcome
     ) -> ReloadOutcome {
-        var attempt = ReloadAttempt(request)
-        guard !isBusy.exchange(true, ordering: .acquiring) else {
-            let refusal = Refusal(
-                "busy", "another reload is under way; wait for it and try again", nil)
-            return refused(refusal, run.versions.wanted.name, attempt)
+        var attempt = ReloadAttempt(request, settings)
+        let before = newest.withLock { newest in
+            defer { newest = attempt.limit }
+            return newest
         }
-        defer { isBusy.store(false, ordering: .releasing) }
+        before?.supersede()
+        _ = turn.receive()
+        defer { turn.send(()) }
         return body(&attempt)
     }
 
@@ -113,6 +117,7 @@ final class Reloader: Sendable {
         guard name != active.name else { return attempt.outcome(.unchanged, name) }
         if !attempt.isTrusted { try lint(plan, against: active.plan) }
         let version = try compile(plan, attempt.request)
+        try checkLimit(attempt, plan)
         if !attempt.isTrusted { try test(plan, &attempt) }
         try tryOut(plan, active, &attempt)
         try tryMigration(plan, version, active)

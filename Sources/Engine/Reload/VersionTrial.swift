@@ -6,15 +6,17 @@ package import Scripting
 /// The engine does not know how tests are run; whoever starts a pipeline hands this in by
 /// `RunOptions.trial`. It is asked on the thread that wants the reload, one question at a time.
 package protocol VersionTrial: Sendable {
-    /// Runs the tests in the folder of the plan; nil when there are none.
-    func test(_ plan: Plan) -> TestVerdict?
+    /// Runs the tests in the folder of the plan; nil when there are none. Ends early when `until`
+    /// says so.
+    func test(_ plan: Plan, until: TrialLimit) -> TestVerdict?
 
-    /// Runs both versions over at most `limit` records of the past, without effects.
+    /// Runs both versions over at most `limit` records of the past, without effects. Ends early
+    /// when `until` says so.
     ///
     /// - Throws: `RuleError` when one of the versions cannot be loaded.
     func compare(
         _ active: Plan, _ next: Plan, lookups: [String: Lookup], over chunks: [RecordRing.Chunk],
-        limit: Int
+        limit: Int, until: TrialLimit
     ) throws(RuleError) -> ShadowReport
 }
 

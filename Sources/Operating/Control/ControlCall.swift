@@ -124,6 +124,9 @@ package final class ControlOutput {
         each = nil
     }
 
+    /// Tells whether the caller still waits; any thread, as long as the call is being served.
+    var presence: CallerPresence { CallerPresence(descriptor: each == nil && isFramed ? descriptor : -1) }
+
     /// Adds a line, without its end.
     package func line(_ bytes: [UInt8]) {
         lineCount += 1
@@ -202,5 +205,19 @@ package struct VerbTable: Sendable {
         }
         defer { call.output.flush() }
         try handler(call)
+    }
+}
+
+/// Whether the other side of a connection is there. Any thread.
+struct CallerPresence: Sendable {
+    /// Of the connection; -1 for a call of this process, which always waits.
+    let descriptor: Int32
+
+    /// False once the caller has closed its side for good; one that has only sent all is there.
+    var isThere: Bool {
+        guard descriptor >= 0 else { return true }
+        var poll = pollfd(fd: descriptor, events: 0, revents: 0)
+        guard unsafe Glibc.poll(&poll, 1, 0) > 0 else { return true }
+        return poll.revents & Int16(POLLHUP | POLLERR | POLLNVAL) == 0
     }
 }

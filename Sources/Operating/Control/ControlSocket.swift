@@ -38,6 +38,8 @@ package enum ControlSocket {
             var request = ReloadRequest()
             request.user = call.caller.map { userName(of: $0) }
             request.force = call.flag("force")
+            let caller = call.output.presence
+            request.isWanted = { caller.isThere }
             request.shadow = call.integer("shadow")
             if case .number(let share)? = call.arguments["max_difference"] {
                 request.maxDifference = share

@@ -1,6 +1,6 @@
 internal import Connecting
 package import Definitions
-internal import Engine
+package import Engine
 internal import Glibc
 internal import Records
 package import Scripting
@@ -14,6 +14,8 @@ package struct RuleTests {
     package var filter: String?
     /// Whether to tell which lines ran; that slows the rules down.
     package var measuresCoverage = false
+    /// Ends the tests before their end; nil: nothing does.
+    private var limit: TrialLimit?
     private let plan: Plan
     private let files: [RuleSet.File]
     private var tables: [String: Lookup] = [:]
@@ -34,15 +36,17 @@ package struct RuleTests {
 
     /// Runs every test; what is wrong with the test files is in the report, too.
     package static func run(
-        _ plan: Plan, files: [RuleSet.File], filter: String? = nil, measuresCoverage: Bool = false
+        _ plan: Plan, files: [RuleSet.File], filter: String? = nil, measuresCoverage: Bool = false,
+        until limit: TrialLimit? = nil
     ) -> RuleTestReport {
         var tests = RuleTests(plan, files: files)
+        tests.limit = limit
         tests.filter = filter
         tests.measuresCoverage = measuresCoverage
         return tests.run()
     }
 
-    /// Runs every test.
+    /// Runs every test, unless there is a limit that ends it.
     package mutating func run() -> RuleTestReport {
         let start = monotonicNanoseconds()
         var report = RuleTestReport()
@@ -68,6 +72,7 @@ package struct RuleTests {
         guard let script = script(file.rule.path) else { return }
         if measuresCoverage, lines[script.path] == nil { lines[script.path] = [:] }
         for test in file.cases {
+            guard limit?.reason == nil else { return }
             if let filter, !test.name.contains(filter) {
                 report.skipped += 1
                 continue
