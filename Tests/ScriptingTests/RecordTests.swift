@@ -72,7 +72,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("r.x = {1, null, 'a'}", #"[1,null,"a"]"#), ("r.x = {}", "{}"), ("r.list = {}; r.x = r.list", "[]"),
+        ("r.x = {1, null, 'a'}", #"[1,null,"a"]"#), ("r.x = {}", "{}"),
+        ("r.list = {}; r.x = r.list", "[]"),
         ("r.x = json.array{}", "[]"), ("r.x = 2.5 * 1000", "2500.0"), ("r.x = 7 // 2", "3"),
         ("r.x = r.list", "[1,null,3]"), ("r.x = #r.list", "3"),
         ("r.list[4] = 'n'; r.x = #r.list", "4"),
