@@ -82,12 +82,16 @@ struct StoreCommand: ParsableCommand {
 
     struct Repair: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Move damaged bytes to the quarantine; all other transactions stay.")
+            abstract: "Move damaged bytes to the quarantine; all other transactions stay.",
+            discussion: "Without --yes it only says what would be given up.")
         @OptionGroup var options: StoreOptions
+        @Flag(help: "Do it.") var yes = false
 
         func run() throws {
             let moved = try attempt { () throws(JournalError) in
-                try StoreTool.repair(options.data, on: SystemDisk())
+                yes
+                    ? try StoreTool.repair(options.data, on: SystemDisk())
+                    : try StoreTool.repair(options.data, on: ReadingDisk())
             }
             for part in moved {
                 print(
@@ -95,10 +99,22 @@ struct StoreCommand: ParsableCommand {
                         Field("segment", .string(part.segmentPath)),
                         Field("offset", .integer(Int64(part.offset))),
                         Field("bytes", .integer(Int64(part.count))),
-                        Field("quarantine", .string(part.path)),
+                        Field("quarantine", part.path.isEmpty ? .null : .string(part.path)),
+                        Field("lost", part.lost.map { .string(Self.text($0)) } ?? .null),
                     ]))
             }
-            print(Record([Field("repaired", .integer(Int64(moved.count)))]))
+            guard !yes, !moved.isEmpty else {
+                return print(Record([Field("repaired", .integer(Int64(moved.count)))]))
+            }
+            print(Record([Field("would_repair", .integer(Int64(moved.count)))]))
+            throw CommandFailure(
+                exitCode: 1,
+                text: "nothing was changed; a backup may have more (`tidewheel store restore`); "
+                    + "--yes gives up what is listed")
+        }
+
+        private static func text(_ lost: ClosedRange<UInt64>) -> String {
+            "transactions \(lost.lowerBound) to \(lost.upperBound)"
         }
     }
 

@@ -35,6 +35,9 @@ public protocol Disk: Sendable {
     /// Opens a file, making it if needed, and becomes its only owner until the handle goes; nil
     /// when another one owns it.
     func lock(_ path: String) throws(DiskError) -> Handle?
+    /// True while the name still leads to the file that was locked, so that nobody else can lock
+    /// another one of that name.
+    func isLocked(_ path: String, by handle: Handle) throws(DiskError) -> Bool
     /// The names in a directory, sorted; empty when there is no such directory.
     func names(in directory: String) throws(DiskError) -> [String]
     /// Makes a directory if it is not there; its parent must be.
@@ -85,6 +88,9 @@ extension File {
 }
 
 extension Disk {
+    /// Nobody takes names away from a disk in memory.
+    public func isLocked(_ path: String, by handle: Handle) throws(DiskError) -> Bool { true }
+
     /// All bytes of a file.
     func contents(_ path: String) throws(DiskError) -> [UInt8] {
         let file = try open(path, .read)

@@ -16,9 +16,16 @@ public struct Frame: Sendable {
     public static let sizeLimit = 1 << 30
 
     private(set) var body: [UInt8] = []
+    /// The kind of entry that is counted as a message, and how many there are.
+    private let messageKind: UInt8?
+    private(set) var messageCount = 0
 
-    /// An empty frame with room for so many bytes.
-    public init(capacity: Int = 4096) { body.reserveCapacity(capacity) }
+    /// An empty frame with room for so many bytes. Entries of `messageKind` are counted, so that it
+    /// can be told what was lost with a segment.
+    public init(capacity: Int = 4096, messageKind: UInt8? = nil) {
+        self.messageKind = messageKind
+        body.reserveCapacity(capacity)
+    }
 
     /// True when nothing was added.
     public var isEmpty: Bool { body.isEmpty }
@@ -26,7 +33,10 @@ public struct Frame: Sendable {
     public var byteCount: Int { body.count }
 
     /// Forgets the entries, keeps the memory.
-    public mutating func removeAll() { body.removeAll(keepingCapacity: true) }
+    public mutating func removeAll() {
+        body.removeAll(keepingCapacity: true)
+        messageCount = 0
+    }
 
     /// Adds an entry whose bytes lie in one or two pieces, verbatim in the segment's file.
     @discardableResult
@@ -35,6 +45,7 @@ public struct Frame: Sendable {
     ) -> Entry {
         let offset = body.count
         let length = bytes.byteCount + more.byteCount
+        if kind == messageKind { messageCount += 1 }
         precondition(offset + length <= Self.sizeLimit, "a frame holds 1 GiB at most")
         body.put(UInt32(length))
         body.put(UInt32(0))

@@ -17,7 +17,8 @@ extension Journal {
         let end = appendedSequence
         // The state names places in the log, so these must be there before it is.
         try waitUntilDurable(end)
-        try snapshotFolder().finish(&writer, at: end)
+        let manifest = try withWriter { $0.manifest }
+        try snapshotFolder().finish(&writer, at: end, manifest)
         noteSnapshot()
     }
 
@@ -25,8 +26,8 @@ extension Journal {
     /// returns how many. `live` holds the numbers of the segments it needs. Not during a copy.
     public func freeSegments(live: Set<UInt32>) throws(JournalError) -> Int {
         // Nobody who appends waits for what the file system frees.
-        let (spares, store) = try withWriter { ($0.spares, $0.store) }
-        return try spares.freeSegments(of: store, live: live)
+        let (spares, store, manifest) = try withWriter { ($0.spares, $0.store, $0.manifest) }
+        return try spares.freeSegments(of: store, live: live, manifest)
     }
 
     /// The number of the segment being written.

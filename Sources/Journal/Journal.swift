@@ -256,6 +256,8 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
         let failure = log.writer.failed
         let ended = thread
         thread = nil
+        // Without it the next start knows a little less; the log itself is whole.
+        if failure == nil { try? log.writer.writeManifest() }
         log.letGo()
         monitor.unlock()
         // As long as the thread is there it has the journal, and with it the lock of the store.
@@ -322,6 +324,12 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
     private func commit(sync: Bool) {
         if sync { deadlineMicroseconds = nil }
         patienceMicroseconds = nil
+        do throws(JournalError) { try log.checkLock() } catch {
+            log.writer.fail(error)
+            monitor.wake()
+            monitor.wakeWorker()
+            return
+        }
         var group = log.writer.beginGroup()
         isWriting = true
         monitor.unlock()
@@ -334,6 +342,7 @@ public final class Journal<Place: Disk>: @unchecked Sendable {  // Everything un
             writtenSequence = group.sequence
             written = (log.writer.segment, group.offset + group.bytes.count)
             log.writer.endGroup(group, isSynced: sync)
+            if sync { try? log.writer.notePosition() }
             // A failed mark fails the journal; what was synced is acknowledged all the same.
             if sync, log.writer.isPendingEmpty { try? log.writer.mark() }
         }

@@ -17,6 +17,10 @@ public struct LogWriter<Place: Disk> {
     private var mayPrewrite = true
     private var markedSequence: UInt64
     private var failure: JournalError?
+    let manifest: ManifestKeeper<Place>
+    /// What the manifest tells of the segment being written.
+    private var listing: StoreManifest.Segment
+    private var notedSequence: UInt64
     /// The last transaction placed, and the last one that survives a power cut.
     public private(set) var appendedSequence: UInt64
     /// The last transaction that survives a power cut; only this far may be acknowledged.
@@ -24,7 +28,7 @@ public struct LogWriter<Place: Disk> {
 
     init(
         _ disk: Place, _ layout: StoreLayout, _ store: StoreIdentity, _ settings: LogSettings,
-        end: LogEnd
+        end: LogEnd, _ known: StoreManifest, written: StoreManifest?
     ) throws(DiskError) {
         self.disk = disk
         self.layout = layout
@@ -35,6 +39,12 @@ public struct LogWriter<Place: Disk> {
         appendedSequence = end.sequence
         durableSequence = end.sequence
         markedSequence = end.sequence
+        notedSequence = end.sequence
+        manifest = ManifestKeeper(disk, layout, known, written: written)
+        listing =
+            known.segments.last { $0.number == end.segment }
+            ?? StoreManifest.Segment(
+                number: end.segment, firstSequence: end.sequence + 1, lastSequence: end.sequence)
         if end.offset == 0 {
             let spares = SparePool(disk: disk, layout: layout, segmentSize: settings.segmentSize)
             (file, allocatedEnd) = try Self.makeSegment(
@@ -44,9 +54,13 @@ public struct LogWriter<Place: Disk> {
             file = try disk.open(layout.segment(end.segment), .update)
             writtenEnd = end.offset
             allocatedEnd = max(end.offset, try file.size())
-            // What recovery read may be in the system's memory only; nothing new may rest on it.
+            // What recovery read may be in the system's memory only, its name too; nothing new may
+            // rest on it.
             try file.sync()
+            try disk.syncDirectory(layout.journal)
         }
+        listing.end = writtenEnd
+        try manifest.write(listing, durable: end.sequence)
     }
 
     /// Places a transaction behind the others, in memory; `flush` and `sync` move it on. Throws
@@ -65,6 +79,8 @@ public struct LogWriter<Place: Disk> {
         pending += frame.body
         for _ in 0..<padding { pending.append(0) }
         appendedSequence += 1
+        listing.lastSequence = appendedSequence
+        listing.messages += UInt64(frame.messageCount)
         return AppendedFrame(
             sequence: appendedSequence, segment: segment,
             bodyOffset: UInt32(offset + FrameHeader.size))
@@ -73,9 +89,12 @@ public struct LogWriter<Place: Disk> {
     private mutating func put(
         _ kind: FrameHeader.Kind, bodyLength: Int, _ checksum: UInt32, _ sequence: UInt64
     ) {
+        let now = disk.now()
+        listing.lastTime = now
+        if listing.firstTime == 0 { listing.firstTime = now }
         let header = FrameHeader(
             kind, bodyLength: bodyLength, bodyChecksum: checksum, sequence: sequence,
-            durableSequence: durableSequence, timeMicroseconds: disk.now())
+            durableSequence: durableSequence, timeMicroseconds: now)
         pending += header.encoded(seed, at: writtenEnd + pending.count)
     }
 
@@ -93,6 +112,7 @@ public struct LogWriter<Place: Disk> {
     /// Writes down, without waiting, up to where the log is durable: with it a changed byte in the
     /// last group is told from a group that a power cut tore. To be called before acknowledging.
     public mutating func mark() throws(JournalError) {
+        try notePosition()
         guard markedSequence < durableSequence, pending.isEmpty else { return }
         put(.mark, bodyLength: 0, 0, appendedSequence)
         try guarded { writer throws(DiskError) in
@@ -104,17 +124,43 @@ public struct LogWriter<Place: Disk> {
         markedSequence = durableSequence
     }
 
+    /// Writes down beside the log, without waiting, how far it is durable.
+    mutating func notePosition() throws(JournalError) {
+        guard notedSequence < durableSequence else { return }
+        try guarded { writer throws(DiskError) in
+            try writer.manifest.note(writer.currentListing, durable: writer.durableSequence)
+            writer.notedSequence = writer.durableSequence
+        }
+    }
+
+    /// Writes down what there is when the store is closed.
+    func writeManifest() throws(DiskError) {
+        try manifest.write(currentListing, durable: durableSequence)
+    }
+
+    private var currentListing: StoreManifest.Segment {
+        var current = listing
+        current.end = writtenEnd
+        return current
+    }
+
     private mutating func roll() throws(JournalError) {
         try guarded { writer throws(DiskError) in
             // A new segment says that all before it is durable, so there is one torn tail at most.
             try writer.syncAll()
             let next = writer.segment + 1
+            let finished = writer.currentListing
             (writer.file, writer.allocatedEnd) = try Self.makeSegment(
                 writer.spares, writer.store, next, writer.appendedSequence + 1)
             writer.segment = next
             writer.seed = SegmentSeed(store: writer.store, segment: next)
             writer.writtenEnd = SegmentHeader.size
             writer.mayPrewrite = true
+            writer.listing = StoreManifest.Segment(
+                number: next, firstSequence: writer.appendedSequence + 1,
+                lastSequence: writer.appendedSequence)
+            try writer.manifest.write(
+                writer.listing, after: finished, durable: writer.durableSequence)
         }
     }
 
@@ -187,6 +233,11 @@ public struct LogWriter<Place: Disk> {
     /// Fails for good: the first reason stays.
     mutating func fail(_ error: DiskError) {
         if failure == nil { failure = JournalError(error) }
+    }
+
+    /// The same for a reason that is not the disk's.
+    mutating func fail(_ error: JournalError) {
+        if failure == nil { failure = error }
     }
 
     /// Why it failed, or nil.

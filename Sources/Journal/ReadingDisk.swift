@@ -39,11 +39,7 @@ public final class ReadingDisk: Disk {
     public func lock(_ path: String) throws(DiskError) -> ReadingFile? {
         guard try base.exists(path) else { return ReadingFile([]) }
         let file = try base.open(path, .read)
-        while flock(file.descriptor, LOCK_SH | LOCK_NB) != 0 {
-            if errno == EWOULDBLOCK { return nil }
-            if errno != EINTR { throw DiskError("lock", path, code: errno) }
-        }
-        return ReadingFile(file)
+        return try SystemDisk.takes(file, LOCK_SH, path) ? ReadingFile(file) : nil
     }
 
     /// The names in a directory, sorted.

@@ -22,17 +22,24 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         let layout = StoreLayout(directory)
         let lock = try Self.own(layout, disk)
         let store = try Self.identity(layout, disk, &random)
+        let manifest = try StoreManifest.checked(layout, disk, store)
         let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
         let snapshots = try JournalError.wrap { () throws(DiskError) in try folder.sequences() }
         // The end says which snapshot holds, and the snapshot from where on frames count.
         let reach = try RecoveryPlan.reach(layout, disk)
+        if !reach.isDamaged {
+            try RecoveryPlan.checkEnd(reach.end, manifest, snapshots, layout)
+        }
         let begin = try RecoveryPlan.chooseSnapshot(snapshots, reach, folder, restore)
-        var plan = try RecoveryPlan(
-            layout, disk, store, covered: snapshots.last ?? 0, begin, tail: reach.tail, replay)
-        plan.staleSnapshots = snapshots.filter { $0 > plan.end.sequence }
+        let plan = try RecoveryPlan(
+            layout, disk, store, covered: snapshots.last ?? 0, begin, tail: reach.tail, manifest,
+            replay)
+        try RecoveryPlan.checkEnd(plan.end.sequence, manifest, snapshots, layout)
         let writer = try JournalError.wrap { () throws(DiskError) in
             try plan.apply(layout, disk)
-            return try LogWriter(disk, layout, store, settings, end: plan.end)
+            return try LogWriter(
+                disk, layout, store, settings, end: plan.end,
+                plan.manifest(store, manifest, snapshots), written: manifest)
         }
         self.lock = lock
         self.writer = writer
@@ -42,6 +49,21 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
 
     /// Others can have the store from here on; nothing more is written.
     mutating func letGo() { lock = nil }
+
+    /// Throws when the file that holds the lock was removed or replaced, because another process may
+    /// have the store then.
+    func checkLock() throws(JournalError) {
+        guard let lock else { return }
+        let path = writer.layout.lock
+        let isHeld = try JournalError.wrap { () throws(DiskError) in
+            try writer.disk.isLocked(path, by: lock)
+        }
+        guard !isHeld else { return }
+        throw JournalError(
+            .owned,
+            "\(path) was removed or replaced while this process has the store; it stops, so that it "
+                + "does not write beside another one; start it again")
+    }
 
     static func own(
         _ layout: StoreLayout, _ disk: Place
@@ -70,6 +92,7 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
             }
             return try StoreFormat.read(bytes, path: layout.format).store
         }
+        try refuseOrphans(layout, disk)
         do throws(DiskError) {
             let store = StoreIdentity(random: &random)
             // Before FORMAT is there nothing counts; once it is, the way to it must be, too.
@@ -82,13 +105,30 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
     }
 }
 
+extension OpenedLog {
+    /// A directory with a log and without FORMAT is no new store.
+    private static func refuseOrphans(
+        _ layout: StoreLayout, _ disk: Place
+    ) throws(JournalError) {
+        let found = try JournalError.wrap { () throws(DiskError) in
+            try disk.names(in: layout.journal).contains { StoreLayout.segmentNumber($0) != nil }
+        }
+        guard found else { return }
+        throw JournalError(
+            .damaged,
+            "\(layout.format) is missing, and \(layout.journal) holds a log; nothing was changed; "
+                + "restore the file from a backup, or run `tidewheel store repair`")
+    }
+}
+
 /// What recovery will do: decided by reading only, so a refusal changes nothing.
 struct RecoveryPlan {
     private(set) var end = LogEnd(segment: 1, offset: 0, sequence: 0)
     private(set) var truncatedBytes = 0
     private(set) var replayedBytes = 0
-    /// Snapshots of transactions that are gone, whose numbers will be given again.
-    var staleSnapshots: [UInt64] = []
+    /// What was read of each segment, or is known of it.
+    private var segments: [StoreManifest.Segment] = []
+    private let known: StoreManifest?
     private let covered: UInt64
     private let replayAfter: UInt64
     private var cutsTail = false
@@ -99,9 +139,10 @@ struct RecoveryPlan {
     init<Place: Disk>(
         _ layout: StoreLayout, _ disk: Place, _ store: StoreIdentity,
         covered: UInt64, _ replayAfter: UInt64, tail: LogReach.Tail? = nil,
-        _ replay: (StoredFrame) throws(JournalError) -> Void
+        _ known: StoreManifest? = nil, _ replay: (StoredFrame) throws(JournalError) -> Void
     ) throws(JournalError) {
         self.tail = tail
+        self.known = known
         self.covered = covered
         self.replayAfter = replayAfter
         let names = try JournalError.wrap { () throws(DiskError) in
@@ -133,6 +174,11 @@ struct RecoveryPlan {
         else { return false }
         end = LogEnd(
             segment: number, offset: SegmentHeader.size, sequence: following.firstSequence - 1)
+        segments.append(
+            known?.segments.last { $0.number == number }
+                ?? StoreManifest.Segment(
+                    number: number, firstSequence: header.firstSequence,
+                    lastSequence: following.firstSequence - 1))
         return true
     }
 
@@ -172,6 +218,7 @@ struct RecoveryPlan {
                 var scan = SegmentScan(bytes, header)
                 while scan.next() != nil {}
                 reach.end = scan.sequence
+                reach.isDamaged = scan.end() == .damaged
                 reach.tail = LogReach.Tail(number: number, bytes: bytes)
                 break
             }
@@ -220,7 +267,18 @@ struct RecoveryPlan {
                 "transactions \(end.sequence + 1) to \(header.firstSequence - 1) are missing")
         }
         var scan = SegmentScan(bytes, header)
+        var listing = StoreManifest.Segment(
+            number: number, firstSequence: header.firstSequence,
+            lastSequence: header.firstSequence - 1)
+        listing.messages = known?.segments.last { $0.number == number }?.messages ?? 0
+        defer {
+            listing.lastSequence = scan.sequence
+            listing.end = scan.offset
+            segments.append(listing)
+        }
         while let frame = scan.next() {
+            listing.lastTime = frame.timeMicroseconds
+            if listing.firstTime == 0 { listing.firstTime = frame.timeMicroseconds }
             guard frame.sequence > replayAfter else { continue }
             replayedBytes += frame.byteCount
             try replay(frame)
@@ -244,8 +302,6 @@ struct RecoveryPlan {
     func apply<Place: Disk>(_ layout: StoreLayout, _ disk: Place) throws(DiskError) {
         try disk.makeDirectory(layout.journal)
         try disk.syncDirectory(layout.directory)
-        for sequence in staleSnapshots { try disk.remove(layout.snapshot(sequence)) }
-        if !staleSnapshots.isEmpty { try disk.syncDirectory(layout.snapshots) }
         if let unbornSegment {
             try disk.remove(layout.segment(unbornSegment))
             try disk.syncDirectory(layout.journal)
@@ -295,6 +351,62 @@ struct LogReach {
     var freed: UInt64 = 0
     /// The last transaction.
     var end: UInt64 = 0
+    /// Bytes changed behind it, which reading all of the log names better.
+    var isDamaged = false
     /// The last segment with a valid header, which nobody has to read again.
     var tail: Tail?
+}
+
+// MARK: What the store has had
+
+extension StoreManifest {
+    /// The manifest of a store, when everything that it names is there; nil for a store that has
+    /// none yet. Throws what is missing, and what it held.
+    static func checked<Place: Disk>(
+        _ layout: StoreLayout, _ disk: Place, _ store: StoreIdentity
+    ) throws(JournalError) -> StoreManifest? {
+        let (manifest, missing) = try JournalError.wrap { () throws(DiskError) in
+            let manifest = try read(layout, disk, store)
+            return (manifest, try manifest?.missing(layout, disk) ?? [])
+        }
+        guard let first = missing.first else { return manifest }
+        let more = missing.count > 1 ? "; and \(missing.count - 1) more" : ""
+        throw JournalError(
+            .damaged,
+            "\(first.text)\(more); nothing was changed; put it back or restore a backup, or let "
+                + "`tidewheel store repair` give it up")
+    }
+}
+
+extension RecoveryPlan {
+    /// Throws when the log ends before what it held once.
+    static func checkEnd(
+        _ end: UInt64, _ manifest: StoreManifest?, _ snapshots: [UInt64], _ layout: StoreLayout
+    ) throws(JournalError) {
+        let durable = manifest?.durableSequence ?? 0
+        let newest = snapshots.last ?? 0
+        guard end < max(durable, newest) else { return }
+        let last = manifest?.segments.last
+        let path = last.map { layout.segment($0.number) } ?? layout.journal
+        let what =
+            newest > durable
+            ? "a snapshot holds transaction \(newest)" : last?.text ?? "transaction \(durable)"
+        throw JournalError(
+            .damaged,
+            "\(path): acknowledged transactions \(end + 1) to \(max(durable, newest)) are gone (it "
+                + "held \(what)); nothing was changed; restore a backup, or let `tidewheel store "
+                + "repair` give them up")
+    }
+
+    /// What there is from here on.
+    func manifest(
+        _ store: StoreIdentity, _ known: StoreManifest?, _ snapshots: [UInt64]
+    ) -> StoreManifest {
+        var manifest = StoreManifest(store: store)
+        manifest.generation = known?.generation ?? 0
+        manifest.durableSequence = end.sequence
+        manifest.segments = segments
+        manifest.snapshots = snapshots
+        return manifest
+    }
 }

@@ -48,7 +48,7 @@ struct SparePool<Place: Disk> {
 
     /// Goes over the log while others append to it; returns how many segments were freed.
     func freeSegments(
-        of store: StoreIdentity, live: Set<UInt32>
+        of store: StoreIdentity, live: Set<UInt32>, _ manifest: ManifestKeeper<Place>
     ) throws(JournalError) -> Int {
         try JournalError.wrap { () throws(DiskError) in
             let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
@@ -58,18 +58,19 @@ struct SparePool<Place: Disk> {
             else { return 0 }
             let numbers = try disk.names(in: layout.journal)
                 .compactMap(StoreLayout.segmentNumber).sorted()
-            var freed = 0
+            var freed: [UInt32] = []
             for (number, next) in zip(numbers, numbers.dropFirst()) where !live.contains(number) {
                 let head = try disk.open(layout.segment(next), .read)
                     .bytes(at: 0, count: SegmentHeader.size)
                 guard case .header(let header) = SegmentHeader.read(head),
                     header.firstSequence <= older + 1
                 else { break }
-                try release(number)
-                freed += 1
+                freed.append(number)
             }
-            if freed > 0 { try disk.syncDirectory(layout.journal) }
-            return freed
+            try manifest.forget(segments: freed)
+            for number in freed { try release(number) }
+            if !freed.isEmpty { try disk.syncDirectory(layout.journal) }
+            return freed.count
         }
     }
 
@@ -90,7 +91,7 @@ extension LogWriter {
     /// or keeps them to be written again; returns how many. `live` holds the numbers of the
     /// segments it needs.
     public func freeSegments(live: Set<UInt32>) throws(JournalError) -> Int {
-        try spares.freeSegments(of: store, live: live)
+        try spares.freeSegments(of: store, live: live, manifest)
     }
 
     var spares: SparePool<Place> {

@@ -113,9 +113,12 @@ struct SegmentScan {
         }
     }
 
-    /// A frame that stands for damaged bytes up to `place`, which are zeros from then on.
+    /// A frame that stands for damaged bytes up to `place`. They stay as they are: an entry among
+    /// them that is whole can still be read.
     func gap(upTo place: Int, lostSequence: UInt64) -> [UInt8] {
-        let body = [UInt8](repeating: 0, count: place - offset - FrameHeader.size)
+        let start = min(bytes.count, offset + FrameHeader.size)
+        var body = Array(bytes[start..<max(start, min(place, bytes.count))])
+        body += [UInt8](repeating: 0, count: max(0, place - offset - FrameHeader.size - body.count))
         let header = FrameHeader(
             .gap, bodyLength: body.count, bodyChecksum: unsafe Checksum.of(body.span.bytes),
             sequence: lostSequence, durableSequence: 0, timeMicroseconds: 0)

@@ -102,13 +102,16 @@ struct SnapshotFolder<Place: Disk> {
 
     /// Makes it one, wholly or not at all, then lets the third go.
     func finish(
-        _ writer: inout SnapshotWriter<Place.Handle>, at sequence: UInt64
+        _ writer: inout SnapshotWriter<Place.Handle>, at sequence: UInt64,
+        _ manifest: ManifestKeeper<Place>
     ) throws(JournalError) {
         do throws(DiskError) {
             try writer.finish(sequence)
             try disk.rename(temporary, to: layout.snapshot(sequence))
             try disk.syncDirectory(layout.snapshots)
-            for old in try sequences().dropLast(2) {
+            let all = try sequences()
+            try manifest.keep(snapshots: all.suffix(2))
+            for old in all.dropLast(2) {
                 try disk.removeInSteps(layout.snapshot(old), in: layout.snapshots)
             }
         } catch { throw JournalError(error) }
@@ -151,6 +154,6 @@ extension LogWriter {
         let folder = SnapshotFolder(disk: disk, layout: layout, store: store)
         var writer = try folder.begin(appendedSequence)
         try fill(&writer)
-        try folder.finish(&writer, at: appendedSequence)
+        try folder.finish(&writer, at: appendedSequence, manifest)
     }
 }

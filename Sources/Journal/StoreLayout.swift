@@ -17,6 +17,7 @@ public struct StoreLayout: Hashable, Sendable {
     var quarantine: String { directory + "/quarantine" }
     var lock: String { directory + "/LOCK" }
     var format: String { directory + "/FORMAT" }
+    var position: String { directory + "/POSITION" }
 
     func segment(_ number: UInt32) -> String { journal + "/" + Self.segmentName(number) }
     func spare(_ number: UInt32) -> String { "\(journal)/spare-\(Self.padded(number))" }

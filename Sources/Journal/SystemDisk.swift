@@ -16,14 +16,38 @@ public struct SystemDisk: Disk {
         return SystemFile(try descriptor(path, flags), path)
     }
 
-    /// Locks with `flock`, which ends with the process, however it ends.
+    /// Locks with `flock`, which ends with the process, however it ends. The directory is locked,
+    /// too: the file may be removed by somebody, and another one would have another lock.
     public func lock(_ path: String) throws(DiskError) -> SystemFile? {
-        let file = SystemFile(try descriptor(path, O_RDWR | O_CREAT), path, isLock: true)
-        while flock(file.descriptor, LOCK_EX | LOCK_NB) != 0 {
-            if errno == EWOULDBLOCK { return nil }
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { String(path[..<$0]) } ?? "."
+        let outer = SystemFile(
+            try descriptor(directory.isEmpty ? "/" : directory, O_RDONLY | O_DIRECTORY), directory,
+            isLock: true)
+        guard try Self.takes(outer, LOCK_EX, directory) else { return nil }
+        let file = SystemFile(
+            try descriptor(path, O_RDWR | O_CREAT), path, isLock: true, with: outer)
+        return try Self.takes(file, LOCK_EX, path) ? file : nil
+    }
+
+    /// True when nobody else has a lock in the way.
+    static func takes(
+        _ file: SystemFile, _ kind: Int32, _ path: String
+    ) throws(DiskError) -> Bool {
+        while flock(file.descriptor, kind | LOCK_NB) != 0 {
+            if errno == EWOULDBLOCK { return false }
             if errno != EINTR { throw DiskError("lock", path, code: errno) }
         }
-        return file
+        return true
+    }
+
+    /// True while the name leads to the file that was locked.
+    public func isLocked(_ path: String, by handle: SystemFile) throws(DiskError) -> Bool {
+        var (held, named) = (stat(), stat())
+        guard unsafe fstat(handle.descriptor, &held) == 0, unsafe stat(path, &named) == 0 else {
+            return false
+        }
+        return held.st_ino == named.st_ino && held.st_dev == named.st_dev
     }
 
     /// The names in a directory, sorted.
@@ -104,11 +128,17 @@ public final class SystemFile: File {
     private let path: String
 
     private let isLock: Bool
+    /// Stays open as long as this one.
+    private let companion: SystemFile?
 
-    init(_ descriptor: Int32, _ path: String, isLock: Bool = false) {
+    init(
+        _ descriptor: Int32, _ path: String, isLock: Bool = false,
+        with companion: SystemFile? = nil
+    ) {
         self.descriptor = descriptor
         self.path = path
         self.isLock = isLock
+        self.companion = companion
     }
 
     deinit {

@@ -86,6 +86,8 @@ public struct Message: Sendable {
     public var receipt: Receipt?
     /// What happened to it before, when anything did.
     public var history: MessageHistory?
+    /// Its bytes have changed on the disk, so that there is no payload.
+    public internal(set) var isDamaged = false
 }
 
 /// Ids the store gives: unique in it and sortable by time.

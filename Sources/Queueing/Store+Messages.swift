@@ -24,16 +24,36 @@ extension Store {
     public func receive(
         from queue: QueueHandle, max limit: Int = 1, lease: Int64? = nil, isOwned: Bool = false
     ) throws(QueueError) -> [Message] {
-        let (leases, sequence) = try commit { (transaction) throws(QueueError) in
-            try transaction.receive(from: queue, max: limit, lease: lease, isOwned: isOwned)
+        while true {
+            let (leases, sequence) = try commit { (transaction) throws(QueueError) in
+                try transaction.receive(from: queue, max: limit, lease: lease, isOwned: isOwned)
+            }
+            guard let first = leases.first else { return [] }
+            if leases.contains(where: \.isGone) {
+                try wait(for: sequence, queue)
+            } else if first.record.position.segment != QueueSet.volatileSegment {
+                try waitUntilWritten(sequence)
+            }
+            let messages = try messages(of: leases)
+            let sound = messages.filter { !$0.isDamaged }
+            // From the dead ones it is handed over as it is, since there is nowhere else to go.
+            guard sound.count < messages.count, settings(of: queue).deadLetterTarget != nil else {
+                return messages
+            }
+            try bury(messages.filter(\.isDamaged), of: queue)
+            if !sound.isEmpty { return sound }
         }
-        guard let first = leases.first else { return [] }
-        if leases.contains(where: \.isGone) {
-            try wait(for: sequence, queue)
-        } else if first.record.position.segment != QueueSet.volatileSegment {
-            try waitUntilWritten(sequence)
+    }
+
+    /// Messages whose bytes have changed on the disk are dead; the others are not touched.
+    private func bury(_ damaged: [Message], of queue: QueueHandle) throws(QueueError) {
+        _ = try commit { (transaction) throws(QueueError) in
+            for receipt in damaged.compactMap(\.receipt) {
+                var failure = DeliveryFailure(reason: "damaged")
+                failure.error = "the bytes of the message have changed on the disk"
+                try transaction.reject(receipt, in: queue, failure)
+            }
         }
-        return try messages(of: leases)
     }
 
     /// Acknowledges messages and waits until that is as durable as their queue says.
@@ -74,7 +94,7 @@ extension Store {
         }
     }
 
-    /// Reads the messages that were taken. Throws when their bytes have changed.
+    /// Reads the messages that were taken. One whose bytes have changed says so, and has no payload.
     public func messages(of leases: [Lease]) throws(QueueError) -> [Message] {
         var messages = try messages(leases.map(\.record))
         for (index, lease) in leases.enumerated() {
@@ -114,10 +134,13 @@ extension Store {
         }
         for index in records.indices {
             guard let position = records[index].history else { continue }
-            let entry = try QueueError.wrap { () throws(JournalError) in
-                try journal.read(position)
+            do throws(JournalError) {
+                let entry = try journal.read(position)
+                messages[index].history = unsafe MessageHistory(entry: entry.span.bytes)
+            } catch {
+                // What happened to it is not worth the message.
+                guard error.code == .damaged else { throw QueueError(error) }
             }
-            messages[index].history = unsafe MessageHistory(entry: entry.span.bytes)
         }
         return messages
     }
@@ -125,17 +148,25 @@ extension Store {
     private func read(
         _ records: ArraySlice<Record>, _ name: String, into messages: inout [Message]
     ) throws(QueueError) {
-        var isDamaged = false
-        try QueueError.wrap { () throws(JournalError) in
+        let count = messages.count
+        do throws(JournalError) {
             try journal.read(records.map(\.position)) { (index, bytes) throws(JournalError) in
-                if let message = Message(records[records.startIndex + index], bytes, name) {
-                    messages.append(message)
-                } else {
-                    isDamaged = true
-                }
+                let record = records[records.startIndex + index]
+                messages.append(
+                    Message(record, bytes, name) ?? Message(damaged: record, queue: name))
             }
+        } catch {
+            guard error.code == .damaged else { throw QueueError(error) }
+            messages.removeLast(messages.count - count)
+            if records.count == 1, let record = records.first {
+                messages.append(Message(damaged: record, queue: name))
+                return
+            }
+            // One of them has changed: the others are found by halves.
+            let middle = records.startIndex + records.count / 2
+            try read(records[..<middle], name, into: &messages)
+            try read(records[middle...], name, into: &messages)
         }
-        if isDamaged { throw QueueError(.misuse, "an entry of \"\(name)\" is no message") }
     }
 
     private func volatileBody(_ position: LogPosition) -> [UInt8] {
@@ -166,6 +197,23 @@ extension Message {
         attempt = Int(record.attempts)
         state = record.state
         publishedAt = body.publishedAt
+        if record.state != .ready { until = record.time }
+    }
+}
+
+extension Message {
+    /// Stands for a message whose bytes have changed on the disk.
+    init(damaged record: Record, queue: String) {
+        number = record.number
+        given = nil
+        self.queue = queue
+        payload = []
+        headers = []
+        priority = record.priority
+        attempt = Int(record.attempts)
+        state = record.state
+        publishedAt = 0
+        isDamaged = true
         if record.state != .ready { until = record.time }
     }
 }

@@ -16,7 +16,12 @@ extension Transaction {
     /// What happened to a message so far.
     func history(_ number: UInt64) throws(QueueError) -> MessageHistory {
         guard let position = queues.histories[number] else { return MessageHistory() }
-        let bytes = try QueueError.wrap { () throws(JournalError) in try read(position) }
+        let bytes: [UInt8]
+        do throws(JournalError) { bytes = try read(position) } catch {
+            // What happened to it is not worth the message.
+            guard error.code == .damaged else { throw QueueError(error) }
+            return MessageHistory()
+        }
         return MessageHistory(entry: unsafe bytes.span.bytes) ?? MessageHistory()
     }
 

@@ -17,7 +17,7 @@ public struct Transaction {
     }
 
     var queues = QueueSet()
-    var frame = Frame(capacity: 1 << 16)
+    var frame = Frame(capacity: 1 << 16, messageKind: Operation.Kind.message.rawValue)
     var steps: [Step] = []
     var tallies: [(queue: UInt16, tally: Tally, count: Int)] = []
     /// True between counting them and the frame in the log.

@@ -144,7 +144,12 @@ import Testing
             #expect(refused.status == 1 && refused.output.isEmpty)
             #expect(refused.errorText.contains("00000001.seg: damaged at byte"))
         }
-        #expect(try tool("store", "repair").outputText.contains("\"repaired\":1"))
+        let proposal = try RunProcess.run(Tool.binary, ["store", "repair"], folder: folder(""))
+        #expect(proposal.status == 1 && proposal.outputText.contains("\"would_repair\":1"))
+        #expect(proposal.outputText.contains("\"lost\":\"transactions "))
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
+        #expect(try tool("store", "repair", "--yes").outputText.contains("\"repaired\":1"))
+        #expect(try tool("store", "repair").outputText.contains("\"repaired\":0"))
         #expect(try records(try tool("queue", "peek", "jobs")).count == 2)
         #expect(try tool("store", "restore", "copy", "--data", "again").status == 0)
         #expect(try records(try tool("queue", "peek", "jobs", "--data", "again")).count == 3)
