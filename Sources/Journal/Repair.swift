@@ -45,11 +45,31 @@ public enum StoreTool {
         let layout = StoreLayout(directory)
         let lock = try OpenedLog<Place>.own(layout, disk)
         let moved = try JournalError.wrap { () throws(DiskError) in
+            let hadFormat = try hasFormat(layout, disk)
             guard let store = try identity(layout, disk) else { return [Quarantined]() }
-            return try StoreRepair(layout, disk, store).run()
+            var moved = try StoreRepair(layout, disk, store).run()
+            if !hadFormat {
+                moved.append(
+                    Quarantined(segmentPath: layout.format, offset: 0, count: 0, path: ""))
+            }
+            return moved
         }
         withExtendedLifetime(lock) {}
         return moved
+    }
+
+    private static func hasFormat<Place: Disk>(
+        _ layout: StoreLayout, _ disk: Place
+    ) throws(DiskError) -> Bool {
+        guard try disk.exists(layout.format) else { return false }
+        let bytes = try disk.contents(layout.format)
+        do throws(JournalError) {
+            _ = try StoreFormat.read(bytes, path: layout.format)
+            return true
+        } catch {
+            // What a newer version wrote is not written over.
+            return error.code == .newerFormat
+        }
     }
 
     /// Who the store is: as FORMAT says, or else as whatever else is left of it does; FORMAT is
@@ -57,10 +77,8 @@ public enum StoreTool {
     private static func identity<Place: Disk>(
         _ layout: StoreLayout, _ disk: Place
     ) throws(DiskError) -> StoreIdentity? {
-        if try disk.exists(layout.format),
-            let format = try? StoreFormat.read(disk.contents(layout.format), path: layout.format)
-        {
-            return format.store
+        if try hasFormat(layout, disk) {
+            return try? StoreFormat.read(disk.contents(layout.format), path: layout.format).store
         }
         var found: StoreIdentity?
         for name in StoreManifest.names where try disk.exists("\(layout.directory)/\(name)") {

@@ -28,8 +28,8 @@ struct StoreManifest: Hashable, Sendable {
 
         /// What is gone when it is gone.
         var text: String {
-            guard lastSequence >= firstSequence else { return "no transactions" }
-            var parts = ["transactions \(firstSequence) to \(lastSequence)"]
+            guard lastSequence >= firstSequence else { return "no frames" }
+            var parts = ["frames \(firstSequence) to \(lastSequence)"]
             if messages > 0 { parts.append("\(messages) messages") }
             if firstTime > 0 {
                 parts.append("\(UTCTime.text(firstTime)) to \(UTCTime.text(lastTime))")

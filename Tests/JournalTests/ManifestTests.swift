@@ -161,7 +161,7 @@ import Testing
         }
         #expect(
             manifest.segments[0].text
-                == "transactions 1 to 961, 960 messages, 2023-11-14T22:13:20Z to 2023-11-14T22:13:21Z")
+                == "frames 1 to 961, 960 messages, 2023-11-14T22:13:20Z to 2023-11-14T22:13:21Z")
     }
 
     @Test func `a snapshot of what the log does not hold any more is not thrown away`() throws {
