@@ -256,6 +256,7 @@ struct DefinitionReader {
                     LookupDefinition(
                         name: entry.key, path: path, key: key,
                         refreshNanoseconds: refresh ?? LookupDefinition.usualRefreshNanoseconds,
+                        delimiter: reader.character("delimiter"),
                         location: reader.location(of: "file")))
             }
             findings += reader.finish()
