@@ -27,8 +27,7 @@ static void reject_line(tw_vm *vm, const char *problem) {
     char reason[400];
     int length = snprintf(reason, sizeof reason, "%s", problem);
     begin_record(vm);
-    const char *kind = vm->origin.is_continued ? "continued" : "malformed";
-    note_failure(vm, kind, reason, size_t(length));
+    note_failure(vm, vm->origin.is_continued ? "continued" : "malformed", reason, size_t(length));
     vm->failure.error_length = 0;
     vm->failure.stage = vm->origin.source;
     vm->failure.file = "";

@@ -203,7 +203,9 @@ final class FileFollower {
             }
         }
         for file in source.register.live where !file.isAway && !seen.contains(file.path) {
-            if FileStatus(path: file.path)?.identity != file.position.identity { leave(file, source) }
+            if FileStatus(path: file.path)?.identity != file.position.identity {
+                leave(file, source)
+            }
         }
         // Folders first: what comes while files are opened is told then.
         isWatching = watch?.watch(folders) ?? false

@@ -50,7 +50,9 @@ struct FilePosition: Hashable {
         let numbers = words.dropFirst(isNew ? 1 : 0).prefix(isNew ? 11 : 5).compactMap {
             UInt64($0)
         }
-        guard isNew ? numbers.count == 11 && words.count == 13 : words.count == 5 && numbers.count == 5
+        guard
+            isNew
+                ? numbers.count == 11 && words.count == 13 : words.count == 5 && numbers.count == 5
         else { return nil }
         offset = numbers[0]
         line = numbers[1]

@@ -1,25 +1,27 @@
 internal import Connecting
 internal import Glibc
 internal import Records
+internal import Threads
 
 /// Which file is which: finds files again by device, inode and content, under whatever name.
 final class FileRegister {
-    private let options: FileSource.Options
-    private let context: RunContext
+    let options: FileSource.Options
+    let context: RunContext
     private let openLimit: Int
     /// By the path under which a live file stands.
     private var byPath: [String: SourceFile] = [:]
-    private var byIdentity: [FileIdentity: SourceFile] = [:]
+    var byIdentity: [FileIdentity: SourceFile] = [:]
     /// The newest file of each name that people see, and all with a common stem.
-    private var byShown: [String: SourceFile] = [:]
-    private var byStem: [String: [SourceFile]] = [:]
-    private var generations: [String: Int] = [:]
+    var byShown: [String: SourceFile] = [:]
+    var byStem: [String: [SourceFile]] = [:]
+    var generations: [String: Int] = [:]
     /// Open files, the one that was used last at the end.
     private var open: [SourceFile] = []
     /// Files whose position has changed since it was told, and names that are forgotten.
     private var touched: [ObjectIdentifier: SourceFile] = [:]
     private var forgotten: [String] = []
     private(set) var live: [SourceFile] = []
+    private var listings: [String: (at: UInt64, entries: [FolderEntry])] = [:]
     /// Files of an earlier run are known, or at least that there was one.
     private let isContinued: Bool
     /// Says that the source has begun, in a store without any file.
@@ -114,9 +116,14 @@ final class FileRegister {
             isRewritten = known.shown == found.shown
         }
         // Nobody can tell yet of what file it will be a copy.
-        if status.size == 0 || (waits && isUnfinishedCopy(found, status)) { return [] }
-        if let copy = try copy(at: found, status) { return [copy] }
+        if status.size == 0 { return [] }
+        let previous = byShown[found.shown]
         let before = try predecessor(of: found, nil)
+        if let copy = try copy(at: found, status) { return before + [copy] }
+        if waits, isUnfinishedCopy(found, status) { return before }
+        if let previous, before.isEmpty, previous.place().offset > 0, !exists(previous) {
+            isRewritten = true
+        }
         if isRewritten { warnRewritten(found.shown) }
         let file = makeNew(found)
         let cursor = try file.makeCursor(found, context)
@@ -126,7 +133,7 @@ final class FileRegister {
     }
 
     private func warnRewritten(_ shown: String) {
-        warn("\(shown): was rewritten or truncated; it is read from its start, as a new file")
+        warn("\(shown): was replaced, rewritten or truncated; it is read from its start, as a new file")
     }
 
     /// Stdin, pipes, and paths without anything.
@@ -144,7 +151,7 @@ final class FileRegister {
         return [enter(file, found, cursor)]
     }
 
-    private func makeNew(_ found: FoundFile) -> SourceFile {
+    func makeNew(_ found: FoundFile) -> SourceFile {
         var position = FilePosition()
         position.generation = (generations[found.shown] ?? 0) + 1
         position.shown = found.shown
@@ -160,11 +167,12 @@ final class FileRegister {
     private static let keptGenerations = 100
 
     /// The file is read in this run.
-    private func enter(
+    func enter(
         _ file: SourceFile, _ found: FoundFile, _ cursor: FileCursor
     ) -> SourceFile {
-        if file.position.identity != cursor.reader.opened.identity {
-            byIdentity[file.position.identity] = nil
+        let old = file.position.identity
+        if old != cursor.reader.opened.identity, byIdentity[old] === file {
+            byIdentity[old] = nil
         }
         file.move(to: found)
         file.position.identity = cursor.reader.opened.identity
@@ -184,7 +192,9 @@ final class FileRegister {
     /// A live file has one more name; that counts when its own leads elsewhere.
     private func noteName(_ found: FoundFile, of file: SourceFile, _ status: FileStatus) {
         guard file.path != found.path else { return }
-        guard file.isAway || FileStatus(path: file.path)?.identity != status.identity else { return }
+        guard file.isAway || FileStatus(path: file.path)?.identity != status.identity else {
+            return
+        }
         if byPath[file.path] === file { byPath[file.path] = nil }
         file.move(to: found)
         file.isAway = false
@@ -192,89 +202,7 @@ final class FileRegister {
         touch(file)
     }
 
-    // MARK: Rotation
-
-    /// What stood at a path before, when it is to be found under another name in that folder.
-    private func predecessor(
-        of found: FoundFile, _ file: SourceFile?
-    ) throws(ConnectorError) -> [SourceFile] {
-        guard let known = byShown[found.shown], known !== file, !known.isLive,
-            known.position.offset > 0
-        else { return [] }
-        let folder = folderName(of: found.path)
-        let stem = rotationStem(found.shown)
-        let prefix = String(found.shown.dropLast(fileName(of: found.shown).count))
-        let entries = folderEntries(folder).filter { $0.name != fileName(of: found.path) }
-        let inode = known.position.identity.inode
-        let others = entries.filter { $0.inode == inode }
-            + entries.filter { $0.inode != inode && rotationStem($0.name) == stem }
-        for entry in others {
-            let there = FoundFile(path: folder + "/" + entry.name, shown: prefix + entry.name)
-            guard let status = FileStatus(path: there.path), status.isRegular,
-                byIdentity[status.identity].map({ $0 === known }) ?? true,
-                let cursor = try known.makeCursor(there, resumedAt: known.position, context)
-            else { continue }
-            return [enter(known, there, cursor)]
-        }
-        return []
-    }
-
-    /// A file of which another was copied or packed: what was read of that is not read again.
-    private func copy(
-        at found: FoundFile, _ status: FileStatus
-    ) throws(ConnectorError) -> SourceFile? {
-        let others = byStem[rotationStem(found.shown)] ?? []
-        guard !others.isEmpty, status.size > 0 else { return nil }
-        let places = others.filter { isSource($0, of: found) }.map { ($0, $0.place()) }
-        for (other, place) in places.sorted(by: { $0.1.offset > $1.1.offset })
-        where place.offset > 0 {
-            if !other.isLive {
-                guard let cursor = try other.makeCursor(found, resumedAt: place, context) else {
-                    continue
-                }
-                return enter(other, found, cursor)
-            }
-            let file = makeNew(found)
-            guard let cursor = try file.makeCursor(found, resumedAt: place, context) else {
-                undoNew(file)
-                continue
-            }
-            return enter(file, found, cursor)
-        }
-        return nil
-    }
-
-    /// A file that begins like another of which more was read, and is being written.
-    private func isUnfinishedCopy(_ found: FoundFile, _ status: FileStatus) -> Bool {
-        guard status.quiet < 10_000_000_000 else { return false }
-        let others = byStem[rotationStem(found.shown)] ?? []
-        for other in others where isSource(other, of: found) {
-            let place = other.place()
-            guard place.offset > 0 else { continue }
-            do throws(ConnectorError) {
-                let cursor = try other.makeCursor(found, context)
-                if try cursor.isStart(of: place) { return true }
-            } catch {
-                return true
-            }
-        }
-        return false
-    }
-
-    private func undoNew(_ file: SourceFile) {
-        generations[file.base] = file.generation > 1 ? file.generation - 1 : nil
-        byStem[rotationStem(file.base)]?.removeAll { $0 === file }
-    }
-
-    /// Files may begin alike; one is a copy of another by its name, or where the other is gone.
-    private func isSource(_ other: SourceFile, of found: FoundFile) -> Bool {
-        let name = fileName(of: found.shown)
-        let otherName = fileName(of: other.shown)
-        if other.isAway || (name != otherName && name.hasPrefix(otherName)) { return true }
-        guard !other.isLive else { return false }
-        guard let there = FileStatus(path: other.path) else { return true }
-        return there.identity != other.position.identity || there.size < other.position.offset
-    }
+    // MARK: Endings
 
     /// The path of a live file leads to another one now, or to none.
     func leave(_ file: SourceFile) {
@@ -307,6 +235,7 @@ final class FileRegister {
     /// be found any more or was rewritten meanwhile.
     func cursor(of file: SourceFile) throws(ConnectorError) -> FileCursor? {
         if file.cursor == nil {
+            guard file.path == "-" || find(file) else { return nil }
             let found = FoundFile(path: file.path, shown: file.shown)
             guard let cursor = try file.makeCursor(found, resumedAt: file.place(), context) else {
                 return nil
@@ -315,6 +244,30 @@ final class FileRegister {
         }
         use(file)
         return file.cursor
+    }
+
+    /// Looks for a file that is not open: where it was, or under another name in that folder.
+    private func find(_ file: SourceFile) -> Bool {
+        let identity = file.position.identity
+        if FileStatus(path: file.path)?.identity == identity { return true }
+        let folder = folderName(of: file.path)
+        for entry in listing(of: folder) where entry.inode == identity.inode {
+            let path = folder + "/" + entry.name
+            guard FileStatus(path: path)?.identity == identity else { continue }
+            let prefix = file.shown.dropLast(fileName(of: file.shown).count)
+            file.move(to: FoundFile(path: path, shown: prefix + entry.name))
+            return true
+        }
+        return false
+    }
+
+    /// What a folder holds, as it was up to 50 ms ago: many files may be looked for at once.
+    func listing(of folder: String) -> [FolderEntry] {
+        let now = monotonicNanoseconds()
+        if let known = listings[folder], now - known.at < 50_000_000 { return known.entries }
+        let entries = folderEntries(folder)
+        listings = [folder: (now, entries)]
+        return entries
     }
 
     private func use(_ file: SourceFile) {

@@ -121,7 +121,10 @@ final class FileSource: Source {
             return nil
         case .replaced:
             var isTaken = false
-            if case .nothing = try cursor.rest() {} else { isTaken = try cursor.takeRest(into: batch) }
+            if case .nothing = try cursor.rest() {
+            } else {
+                isTaken = try cursor.takeRest(into: batch)
+            }
             queue[0] = try register.replace(file)
             return isTaken ? .records : nil
         case .end:
@@ -140,7 +143,8 @@ final class FileSource: Source {
     }
 
     /// Is what stands behind the last whole record taken for one?
-    private func takesRest(of file: SourceFile, _ cursor: FileCursor) throws(ConnectorError) -> Bool {
+    private func takesRest(of file: SourceFile, _ cursor: FileCursor) throws(ConnectorError) -> Bool
+    {
         let rest = try cursor.rest()
         if case .nothing = rest { return false }
         switch options.lastLine {

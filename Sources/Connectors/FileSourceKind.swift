@@ -75,7 +75,7 @@ extension SectionSpecification {
     private static let csvKeys: [KeySpecification] = [
         .optional(
             "header", .texts("auto, strict or a name"), usual: .word("auto"),
-            "Names of CSV columns: auto mends the first row, strict refuses it, a list replaces it.",
+            "Names of CSV columns: auto mends the first row, strict does not, a list replaces it.",
             example: "[id, price]"),
         .optional(
             "delimiter", .character, usual: .described("a comma, and a tab for .tsv"),

@@ -80,7 +80,9 @@ package struct CSVScanner {
             return unsafe readQuoted(bytes, at: &at, isEnd: isEnd)
         }
         let start = at
-        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != lineEnd { at += 1 }
+        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != lineEnd {
+            at += 1
+        }
         if at == bytes.count && !isEnd { return nil }
         return Cell(range: start..<at, isQuoted: false, quoteEnd: at)
     }
@@ -112,7 +114,9 @@ package struct CSVScanner {
         let quoteEnd = at
         at += 1
         // Text behind the closing quote belongs to the cell, as spreadsheets read it.
-        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != lineEnd { at += 1 }
+        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != lineEnd {
+            at += 1
+        }
         if at == bytes.count && !isEnd { return nil }
         var end = at
         if lineEnd != 0x0D, end > quoteEnd + 1, unsafe bytes[end - 1] == 0x0D { end -= 1 }

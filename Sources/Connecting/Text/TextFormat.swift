@@ -22,8 +22,8 @@ package struct TextFormat: Hashable, Sendable {
     /// What stands between the cells of CSV.
     package var delimiter: UInt8 = 0x2C
 
-    /// Settings go before what the name says. Extensions count in any case, also when a rotation has
-    /// put a number behind them.
+    /// Settings go before what the name says. Extensions count in any case, also when a rotation
+    /// has put a number behind them.
     package init(name: String, format: String? = nil, delimiter: UInt8? = nil) {
         var name = name.split(separator: "/").last?.lowercased() ?? ""
         packing = Self.takePacking(&name)
@@ -50,8 +50,8 @@ package struct TextFormat: Hashable, Sendable {
     }
 
     fileprivate static func takePacking(_ name: inout String) -> Packing {
-        for (ending, packing) in [(".gz", Packing.gzip), (".zst", .zstd)] where name.hasSuffix(ending)
-        {
+        for (ending, packing) in [(".gz", Packing.gzip), (".zst", .zstd)]
+        where name.hasSuffix(ending) {
             name.removeLast(ending.count)
             return packing
         }
