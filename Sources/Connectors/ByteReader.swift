@@ -23,6 +23,8 @@ final class ByteReader {
     /// Bytes of the file that were read, and the last of them.
     private var offset: UInt64 = 0
     private var recent: [UInt8] = []
+    /// The first bytes of the file, as far as they were read.
+    private(set) var first: [UInt8] = []
     /// The file as it was when those bytes were last found in it.
     private var intact: FileStatus?
 
@@ -78,6 +80,7 @@ final class ByteReader {
         lseek(descriptor, off_t(place), SEEK_SET)
         offset = place
         recent = bytes(before: place)
+        first = bytes(from: 0, count: Int(min(place, UInt64(Self.probeLength))))
         intact = nil
     }
 
@@ -85,6 +88,13 @@ final class ByteReader {
     func bytes(before place: UInt64) -> [UInt8] {
         let count = min(place, UInt64(Self.probeLength))
         return bytes(from: place - count, count: Int(count))
+    }
+
+    /// Up to 1 KiB before a place that was read, also when the file has lost it since then.
+    func readBytes(before place: UInt64) -> [UInt8] {
+        if isIntact() { return bytes(before: place) }
+        guard place <= offset, offset - place < UInt64(recent.count) else { return [] }
+        return Array(recent.dropLast(Int(offset - place)))
     }
 
     /// Some bytes of the file itself, fewer when it ends before.
@@ -135,6 +145,9 @@ final class ByteReader {
         let stays = min(recent.count, Self.probeLength - kept)
         unsafe buffer.withUnsafeBytes { bytes in
             unsafe recent = recent.suffix(stays) + [UInt8](bytes[(bytes.count - kept)...])
+            guard first.count < Self.probeLength else { return }
+            let start = unsafe bytes[(bytes.count - count)...]
+            unsafe first += start.prefix(Self.probeLength - first.count)
         }
     }
 }

@@ -89,15 +89,37 @@ final class FileFollower {
             source.register.close(file)
             return false
         case .replaced:
-            let isTaken = try hasRest(cursor) ? try cursor.takeRest(into: batch) : false
-            try replace(file, source)
-            return isTaken
+            return try leaveContent(of: file, source, cursor, into: batch)
         case .nothingYet:
             leaveQueue(file, source)
             return false
         case .end:
             return try end(file, source, cursor, into: batch)
         }
+    }
+
+    /// What was read of a file is no longer in it. Perhaps a copy was made before, which holds more;
+    /// else what is left of its text is the last record.
+    private func leaveContent(
+        of file: SourceFile, _ source: FileSource, _ cursor: FileCursor, into batch: Batch
+    ) throws(ConnectorError) -> Bool {
+        leaveQueue(file, source)
+        let found = FoundFile(path: file.path, shown: file.shown)
+        source.register.drop(file)
+        let copies = try source.register.predecessor(of: found, nil)
+        for copy in copies { enqueue(copy, source) }
+        var isTaken = false
+        if copies.isEmpty, try hasRest(cursor) {
+            isTaken = try cursor.takeRest(into: batch)
+            file.position = cursor.position(before: nil, file.position)
+            source.register.touch(file)
+        }
+        if FileStatus(path: found.path)?.identity == cursor.reader.opened.identity {
+            let new = try source.register.replace(found)
+            new.predecessor = copies.last
+            enqueue(new, source)
+        }
+        return isTaken
     }
 
     private func hasRest(_ cursor: FileCursor) throws(ConnectorError) -> Bool {
@@ -110,7 +132,9 @@ final class FileFollower {
             source.register.drop(file)
             return
         }
-        enqueue(try source.register.replace(file), source)
+        let found = FoundFile(path: file.path, shown: file.shown)
+        source.register.drop(file)
+        enqueue(try source.register.replace(found), source)
     }
 
     private func leaveQueue(_ file: SourceFile, _ source: FileSource) {
@@ -252,6 +276,8 @@ final class FileFollower {
             for file in try source.register.admit(
                 found, isFirst: isFirst, waits: true)
             {
+                // What was not read of a file yet is not read from its copy.
+                if let original = file.original, original.isLive { enqueue(original, source) }
                 enqueue(file, source)
             }
             if source.problems.removeValue(forKey: found.path) != nil { source.report() }

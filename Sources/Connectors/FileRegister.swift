@@ -210,11 +210,9 @@ final class FileRegister {
         file.isAway = true
     }
 
-    /// A live file holds no longer what was read of it: it counts as a new one.
-    func replace(_ file: SourceFile) throws(ConnectorError) -> SourceFile {
-        let found = FoundFile(path: file.path, shown: file.shown)
-        warnRewritten(file.shown)
-        drop(file)
+    /// What stands at a path is no longer what was read of it: it counts as a new file.
+    func replace(_ found: FoundFile) throws(ConnectorError) -> SourceFile {
+        warnRewritten(found.shown)
         let new = makeNew(found)
         return enter(new, found, try new.makeCursor(found, context))
     }
@@ -234,6 +232,16 @@ final class FileRegister {
     /// The cursor of a file, which is opened again when it was one of too many; nil when it cannot
     /// be found any more or was rewritten meanwhile.
     func cursor(of file: SourceFile) throws(ConnectorError) -> FileCursor? {
+        if let original = file.original {
+            file.original = nil
+            let found = FoundFile(path: file.path, shown: file.shown)
+            let place = original.place()
+            if place.offset > file.place().offset,
+                let cursor = try file.makeCursor(found, resumedAt: place, context)
+            {
+                file.cursor = cursor
+            }
+        }
         if file.cursor == nil {
             guard file.path == "-" || find(file) else { return nil }
             let found = FoundFile(path: file.path, shown: file.shown)

@@ -32,6 +32,8 @@ final class SourceFile {
     var isQueued = false
     /// What has to be read before it: what stood under its path before.
     weak var predecessor: SourceFile?
+    /// It was copied from this one, of which more may have been read since then.
+    var original: SourceFile?
 
     init(
         base: String, _ position: FilePosition, _ found: FoundFile, _ format: TextFormat,

@@ -74,24 +74,51 @@ package struct LookupFile {
         }
     }
 
-    private func readLines(_ bytes: [UInt8]) throws(PipelineError) -> Lookup {
+    /// JSON lines, or one list of objects.
+    private func records(
+        _ bytes: [UInt8]
+    ) throws(PipelineError) -> [(line: Int, record: Record)] {
+        let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        if format.records == .json, first == 0x5B { return try elements(bytes) }
         var rows: [(line: Int, record: Record)] = []
-        var columns: [String] = []
-        var known: Set<String> = []
         for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
             .enumerated()
         {
             if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
-            let record: Record
             do {
-                record = try Record(json: line)
+                rows.append((index + 1, try Record(json: line)))
             } catch {
                 throw fail(index + 1, "\(error)")
             }
-            for field in record.fields where known.insert(field.name).inserted {
+        }
+        return rows
+    }
+
+    private func elements(
+        _ bytes: [UInt8]
+    ) throws(PipelineError) -> [(line: Int, record: Record)] {
+        var reader = JSONReader(bytes)
+        let list: Value
+        do { list = try reader.readDocument() } catch { throw fail(1, "\(error)") }
+        guard case .array(let items) = list else { throw fail(1, "the file is no list") }
+        var rows: [(line: Int, record: Record)] = []
+        for (index, item) in items.enumerated() {
+            guard case .object(let fields) = item else {
+                throw fail(1, "element \(index + 1) is no object")
+            }
+            rows.append((1, Record(fields)))
+        }
+        return rows
+    }
+
+    private func readLines(_ bytes: [UInt8]) throws(PipelineError) -> Lookup {
+        let rows = try records(bytes)
+        var columns: [String] = []
+        var known: Set<String> = []
+        for row in rows {
+            for field in row.record.fields where known.insert(field.name).inserted {
                 columns.append(field.name)
             }
-            rows.append((index + 1, record))
         }
         var builder = LookupBuilder(columns: columns.isEmpty ? [definition.key] : columns)
         for row in rows {
@@ -129,9 +156,8 @@ extension LookupFile {
         }
         var names: [String] = []
         var known: Set<String> = []
-        for line in bytes.split(separator: 0x0A) {
-            guard let record = try? Record(json: line) else { continue }
-            for field in record.fields where known.insert(field.name).inserted {
+        for row in (try? records(bytes)) ?? [] {
+            for field in row.record.fields where known.insert(field.name).inserted {
                 names.append(field.name)
             }
         }
