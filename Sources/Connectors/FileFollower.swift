@@ -103,22 +103,11 @@ final class FileFollower {
     private func leaveContent(
         of file: SourceFile, _ source: FileSource, _ cursor: FileCursor, into batch: Batch
     ) throws(ConnectorError) -> Bool {
-        leaveQueue(file, source)
-        let found = FoundFile(path: file.path, shown: file.shown)
-        source.register.drop(file)
-        let copies = try source.register.predecessor(of: found, nil)
-        for copy in copies { enqueue(copy, source) }
-        var isTaken = false
-        if copies.isEmpty, try hasRest(cursor) {
-            isTaken = try cursor.takeRest(into: batch)
-            file.position = cursor.position(before: nil, file.position)
-            source.register.touch(file)
-        }
-        if FileStatus(path: found.path)?.identity == cursor.reader.opened.identity {
-            let new = try source.register.replace(found)
-            new.predecessor = copies.last
-            enqueue(new, source)
-        }
+        try replace(file, source)
+        guard !file.isLive, try hasRest(cursor) else { return false }
+        let isTaken = try cursor.takeRest(into: batch)
+        file.position = cursor.position(before: nil, file.position)
+        source.register.touch(file)
         return isTaken
     }
 
@@ -132,9 +121,7 @@ final class FileFollower {
             source.register.drop(file)
             return
         }
-        let found = FoundFile(path: file.path, shown: file.shown)
-        source.register.drop(file)
-        enqueue(try source.register.replace(found), source)
+        for new in try source.register.replace(file, waits: true) { enqueue(new, source) }
     }
 
     private func leaveQueue(_ file: SourceFile, _ source: FileSource) {

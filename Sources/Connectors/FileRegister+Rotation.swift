@@ -84,6 +84,9 @@ extension FileRegister {
         let otherName = fileName(of: other.shown)
         // A rotation gives the plain name to a new file, as long as the old one exists.
         if name == rotationStem(name), exists(other) { return false }
+        if TextFormat(name: name).packing != .none, TextFormat(name: otherName).packing == .none {
+            return true
+        }
         if other.isAway || (name != otherName && name.hasPrefix(otherName)) { return true }
         guard !other.isLive else { return false }
         guard let there = FileStatus(path: other.path) else { return true }

@@ -210,11 +210,13 @@ final class FileRegister {
         file.isAway = true
     }
 
-    /// What stands at a path is no longer what was read of it: it counts as a new file.
-    func replace(_ found: FoundFile) throws(ConnectorError) -> SourceFile {
+    /// What stands at the path of a file is no longer what was read of it: it counts as a new one,
+    /// unless it is a copy of another. Where a copy was made of the old one before, that goes on.
+    func replace(_ file: SourceFile, waits: Bool) throws(ConnectorError) -> [SourceFile] {
+        let found = FoundFile(path: file.path, shown: file.shown)
+        drop(file)
         warnRewritten(found.shown)
-        let new = makeNew(found)
-        return enter(new, found, try new.makeCursor(found, context))
+        return try admit(found, isFirst: false, waits: waits)
     }
 
     /// A live file is read to its end and will not grow.

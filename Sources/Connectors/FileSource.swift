@@ -90,11 +90,6 @@ final class FileSource: Source {
         }
     }
 
-    private func replace(_ file: SourceFile) throws(ConnectorError) -> SourceFile {
-        register.drop(file)
-        return try register.replace(FoundFile(path: file.path, shown: file.shown))
-    }
-
     private func openNext() {
         let next = found.removeFirst()
         do throws(ConnectorError) {
@@ -112,7 +107,7 @@ final class FileSource: Source {
     ) throws(ConnectorError) -> SourceOutcome? {
         last = file
         guard let cursor = try register.cursor(of: file) else {
-            queue[0] = try replace(file)
+            queue = try register.replace(file, waits: false) + queue.dropFirst()
             return nil
         }
         switch try cursor.read(into: batch, limit: limit, milliseconds: milliseconds) {
@@ -130,7 +125,7 @@ final class FileSource: Source {
             } else {
                 isTaken = try cursor.takeRest(into: batch)
             }
-            queue[0] = try replace(file)
+            queue = try register.replace(file, waits: false) + queue.dropFirst()
             return isTaken ? .records : nil
         case .end:
             if cursor.reader.endsEarly {
