@@ -15,9 +15,9 @@ extension FileCursor {
         position.isInList = (framing as? JSONFraming)?.isInList(at: position.offset) ?? false
         guard reader.opened.isRegular else { return position }
         position.head = fingerprintOfHead(position.offset)
+        let offset = position.offset
         position.tail = FilePosition.Fingerprint(
-            reader.isPacked
-                ? history.bytes(before: position.offset) : reader.readBytes(before: position.offset))
+            reader.isPacked ? history.bytes(before: offset) : reader.readBytes(before: offset))
         return position
     }
 

@@ -98,8 +98,8 @@ final class FileFollower {
         }
     }
 
-    /// What was read of a file is no longer in it. Perhaps a copy was made before, which holds more;
-    /// else what is left of its text is the last record.
+    /// What was read of a file is no longer in it. Perhaps a copy was made before, which holds
+    /// more; else what is left of its text is the last record.
     private func leaveContent(
         of file: SourceFile, _ source: FileSource, _ cursor: FileCursor, into batch: Batch
     ) throws(ConnectorError) -> Bool {
@@ -222,7 +222,7 @@ final class FileFollower {
         isWatching = watch?.watch(folders) ?? false
         for found in new { admit(found, source) }
         lookAtRenamed(source)
-        if isFirst { source.report() }
+        if isFirst || !new.isEmpty { source.report() }
         isFirst = false
     }
 

@@ -133,7 +133,9 @@ final class FileRegister {
     }
 
     private func warnRewritten(_ shown: String) {
-        warn("\(shown): was replaced, rewritten or truncated; it is read from its start, as a new file")
+        warn(
+            "\(shown): was replaced, rewritten or truncated; it is read from its start, "
+                + "as a new file")
     }
 
     /// Stdin, pipes, and paths without anything.
