@@ -26,7 +26,7 @@ final class ByteReader {
     /// The first bytes of the file, as far as they were read.
     private(set) var first: [UInt8] = []
     /// The file as it was when those bytes were last found in it.
-    private var intact: FileStatus?
+    private(set) var intact: FileStatus?
 
     /// So many bytes tell whether a file is still what it was.
     static let probeLength = 1024

@@ -29,7 +29,8 @@ final class CSVFraming: RecordFraming {
     private var linesToSkip: Int
     /// No quote stands before this byte of what is pending, within a cell that one has opened.
     private var quoteFree: Int?
-    private var scanner: CSVScanner
+    /// Where the quoted cell begins that what is pending has not closed; nil without one.
+    private var openQuote: Int?
     var continued = 0
     var isRepeated = false
 
@@ -42,7 +43,6 @@ final class CSVFraming: RecordFraming {
         self.warn = warn
         cells = CSVCells(infersTypes: options.infersTypes, nullValues: options.nullValues)
         linesToSkip = options.skip
-        scanner = CSVScanner(delimiter: options.delimiter)
         if case .names(let names) = options.header { self.names = names.map(Self.field) }
     }
 
@@ -77,7 +77,7 @@ final class CSVFraming: RecordFraming {
             try unsafe takeRows(bytes, into: batch, from: start, &place, isEnd, records ?? .max)
         }
         pending.removeFirst(used)
-        if scanner.openQuote != nil { quoteFree = pending.count }
+        if openQuote != nil { quoteFree = pending.count }
         return !batch.entries.isEmpty
     }
 
@@ -87,6 +87,8 @@ final class CSVFraming: RecordFraming {
     ) throws(ConnectorError) -> Int {
         guard unsafe findLineEnd(bytes, isEnd), let lineEnd else { return 0 }
         var used = 0
+        var scanner = CSVScanner(delimiter: options.delimiter, lineEnd: lineEnd)
+        defer { openQuote = scanner.openQuote }
         while batch.entries.count < records {
             place.offset = start.offset + UInt64(used)
             if let passed = unsafe lineToPass(bytes, from: used, isEnd) {
@@ -100,7 +102,7 @@ final class CSVFraming: RecordFraming {
                 used = unsafe giveUpLine(bytes, from: used, lineEnd, into: batch, at: &place)
                 continue
             }
-            if !scanner.isBlank { try unsafe takeRow(bytes, into: batch, at: place) }
+            if !scanner.isBlank { try unsafe takeRow(scanner, bytes, into: batch, at: place) }
             used = scanner.next
             place.line += UInt64(scanner.lineBreaks)
         }
@@ -114,9 +116,7 @@ final class CSVFraming: RecordFraming {
         let isText = linesToSkip == 0 && first != options.comment
         lineEnd = unsafe csvLineEnd(bytes, quotesCount: isText, isEnd: isEnd)
         if lineEnd == nil, bytes.count > recordLimit { lineEnd = 0x0A }
-        guard let lineEnd else { return false }
-        scanner = CSVScanner(delimiter: options.delimiter, lineEnd: lineEnd)
-        return true
+        return lineEnd != nil
     }
 
     /// The length of a line that is no row; 0 when its end has not come yet, nil for a row.
@@ -165,7 +165,7 @@ final class CSVFraming: RecordFraming {
                 "\(shown):1: the header is longer than the record limit of \(recordLimit) bytes")
         }
         continued = 0
-        guard let open = scanner.openQuote, let lineEnd else {
+        guard let open = openQuote, let lineEnd else {
             return .skipped(delimiter: options.delimiter)
         }
         guard pending.count - open > recordLimit else { return .waits }
@@ -184,9 +184,10 @@ final class CSVFraming: RecordFraming {
     }
 
     private func takeRow(
-        _ bytes: UnsafeRawBufferPointer, into batch: Batch, at place: TextPlace
+        _ scanner: CSVScanner, _ bytes: UnsafeRawBufferPointer, into batch: Batch,
+        at place: TextPlace
     ) throws(ConnectorError) {
-        guard let names else { return try unsafe readHeader(bytes) }
+        guard let names else { return try unsafe readHeader(scanner, bytes) }
         let row = unsafe UnsafeRawBufferPointer(rebasing: bytes[scanner.row])
         if continued > 0 {
             defer { continued = 0 }
@@ -213,7 +214,9 @@ final class CSVFraming: RecordFraming {
                 originalLength: UInt64(row.count)))
     }
 
-    private func readHeader(_ bytes: UnsafeRawBufferPointer) throws(ConnectorError) {
+    private func readHeader(
+        _ scanner: CSVScanner, _ bytes: UnsafeRawBufferPointer
+    ) throws(ConnectorError) {
         var texts: [String] = []
         for cell in scanner.cells {
             guard let name = unsafe String(validating: scanner.text(of: cell, bytes), as: UTF8.self)

@@ -9,6 +9,8 @@ final class FileFollower {
     private let watch = FolderWatch()
     /// All folders are watched, so that looking is only a precaution.
     private var isWatching = false
+    /// There are pipes, which tell nothing of what is written into them.
+    private var hasStreams = false
     private var isFirst = true
     private var nextLook: UInt64 = 0
     private var calls = 0
@@ -43,7 +45,7 @@ final class FileFollower {
         let now = monotonicNanoseconds()
         let left = nextLook > now ? Int((nextLook - now) / 1_000_000) + 1 : 0
         let time = min(milliseconds, max(left, 1))
-        if let watch, isWatching {
+        if let watch, isWatching, !hasStreams {
             watch.wait(milliseconds: time)
         } else {
             usleep(UInt32(time) * 1000)
@@ -137,9 +139,11 @@ final class FileFollower {
             source.warn("\(file.shown): the packed data ends too early; more of it is waited for")
         }
         leaveQueue(file, source)
-        file.status = FileStatus(descriptor: cursor.reader.descriptor)
+        // As it was before the last read: what was written since then is a change.
+        file.status = cursor.reader.intact
         guard file.isAway else { return false }
-        let isOver = file.status?.links == 0 || isQuiet(file)
+        let isDeleted = FileStatus(descriptor: cursor.reader.descriptor)?.links == 0
+        let isOver = isDeleted || isQuiet(file)
         let rest = try cursor.rest()
         var isTaken = false
         if case .record = rest { isTaken = try cursor.takeRest(into: batch) }
@@ -199,7 +203,7 @@ final class FileFollower {
         lookAtAll(source)
         let end = monotonicNanoseconds()
         // Looking must not cost more than half a percent of a core.
-        let pause: UInt64 = isWatching ? 250_000_000 : 20_000_000
+        let pause: UInt64 = isWatching && !hasStreams ? 250_000_000 : 20_000_000
         nextLook = end + max(pause, (end - now) * 200)
     }
 
@@ -234,6 +238,7 @@ final class FileFollower {
             return true
         }
         if found.path == "-" || status?.isRegular == false {
+            hasStreams = true
             enqueue(file, source)
             return false
         }
