@@ -76,7 +76,7 @@ struct RunCommand: ParsableCommand {
             }
             if let summary { try writeSummary(outcome.json, to: summary) }
             if progress != nil { writeError(outcome.line) }
-            if once, !outcome.files.failed.isEmpty {
+            if outcome.files.hasEnded, !outcome.files.failed.isEmpty {
                 throw CommandFailure(exitCode: 1, text: outcome.failedFiles)
             }
         }

@@ -140,6 +140,8 @@ public struct FileCounts: Sendable, Hashable {
     public var read = 0
     /// For each of the others, what is wrong with it.
     public var failed: [String] = []
+    /// All files were read to their end; there will be no more.
+    public var hasEnded = false
 
     /// Creates counts.
     public init(read: Int = 0, failed: [String] = []) {

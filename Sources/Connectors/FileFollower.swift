@@ -222,6 +222,7 @@ final class FileFollower {
                 leave(file, source)
             }
         }
+        source.problems = source.problems.filter { seen.contains($0.key) }
         // Folders first: what comes while files are opened is told then.
         isWatching = watch?.watch(folders) ?? false
         for found in new { admit(found, source) }
@@ -258,6 +259,11 @@ final class FileFollower {
     }
 
     private func leave(_ file: SourceFile, _ source: FileSource) {
+        if file.problem != nil {
+            source.problems[file.path] = nil
+            source.register.drop(file)
+            return
+        }
         source.register.leave(file)
         renamed.append((file, monotonicNanoseconds()))
         enqueue(file, source)

@@ -146,6 +146,13 @@ final class FileRegister {
         if found.path != "-", status == nil, let moved = try predecessor(of: found, nil).first {
             return [moved]
         }
+        // Whoever names a pipe wants to read it; a pattern means files.
+        let names = context.inputs.isEmpty ? options.paths : context.inputs
+        if status?.isFolder == false, !names.contains(found.shown),
+            let problem = fileProblem(found.path)
+        {
+            throw ConnectorError("\(found.shown): \(problem)")
+        }
         let known = byShown[found.shown]
         let file = known ?? makeNew(found)
         let cursor = try file.makeCursor(found, context)

@@ -138,6 +138,7 @@ final class FileSource: Source {
             queue.removeFirst()
             register.close(file)
             readCount += 1
+            report()
             return nil
         }
     }
@@ -179,7 +180,7 @@ final class FileSource: Source {
 
     /// All files were read as far as they can be.
     private func end() throws(ConnectorError) -> SourceOutcome {
-        report()
+        report(hasEnded: true)
         if context.noteFiles == nil, let first = problems.values.first {
             throw ConnectorError(first.text)
         }
@@ -187,13 +188,15 @@ final class FileSource: Source {
     }
 
     /// Tells how many files were read, and which were not.
-    func report() {
+    func report(hasEnded: Bool = false) {
         guard let noteFiles = context.noteFiles else { return }
         let read =
             follower == nil
             ? readCount : register.live.count { problems[$0.path] == nil }
         let failed = problems.sorted { $0.key < $1.key }.map(\.value.text)
-        noteFiles(FileCounts(read: read, failed: failed))
+        var counts = FileCounts(read: read, failed: failed)
+        counts.hasEnded = hasEnded
+        noteFiles(counts)
     }
 
     // MARK: Positions

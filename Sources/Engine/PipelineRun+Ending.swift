@@ -16,6 +16,7 @@ extension PipelineRun {
             state.files.sorted { $0.key < $1.key }.reduce(into: FileCounts()) {
                 $0.read += $1.value.read
                 $0.failed += $1.value.failed
+                $0.hasEnded = $0.hasEnded || $1.value.hasEnded
             }
         }
     }

@@ -115,6 +115,15 @@ import Testing
         #expect(found.isEmpty, "\(found.prefix(5).joined(separator: "\n"))")
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `a pattern does not wait for whoever writes into a pipe`() throws {
+        let runs = FileRuns("in/*")
+        runs.folder.write("{\"a\":1}\n", to: "in/a.jsonl")
+        #expect(mkfifo(runs.folder("in/b.jsonl"), 0o600) == 0)
+        #expect(try runs.run() == [#"{"a":1}"#])
+        #expect(runs.counts.failed == ["in/b.jsonl: is a pipe (FIFO), not a file"])
+    }
+
     @Test func `patterns reach any depth, and a path that exists is that file`() throws {
         let runs = FileRuns("in/**/*.jsonl", "d[1].jsonl")
         for name in ["in/a.jsonl", "in/x/b.jsonl", "in/x/y/z/c.jsonl", "d[1].jsonl", "d1.jsonl"] {

@@ -31,6 +31,10 @@ import Testing
         runs.folder.write("x,y\n1,2\n", to: "in/header.csv")
         #expect(try runs.take(1) == [#"{"x":"1","y":"2"}"#])
         #expect(try runs.look { runs.counts.failed.count == 2 })
+        try remove("in/folder", runs)
+        try remove("in/damaged.csv.gz", runs)
+        runs.folder.write("{\"b\":1}\n", to: "in/b.jsonl")
+        #expect(try runs.look { runs.counts.failed.isEmpty })
     }
 
     @Test func `a file that was rotated is read on before and beside the new one`() throws {
