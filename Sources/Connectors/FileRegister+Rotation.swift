@@ -3,25 +3,25 @@ internal import Connecting
 /// Files that were renamed, copied or packed by a rotation are found again.
 extension FileRegister {
     /// What stood at a path before, when it is to be found under another name in that folder.
-    func predecessor(
-        of found: FoundFile, _ file: SourceFile?
-    ) throws(ConnectorError) -> [SourceFile] {
+    func predecessor(of found: FoundFile, _ file: SourceFile?) -> [SourceFile] {
         guard let known = byShown[found.shown], known !== file, !known.isLive,
             known.position.offset > 0
         else { return [] }
         let folder = folderName(of: found.path)
         let stem = rotationStem(found.shown)
         let prefix = String(found.shown.dropLast(fileName(of: found.shown).count))
+        let base = String(found.path.dropLast(fileName(of: found.path).count))
         let entries = folderEntries(folder).filter { $0.name != fileName(of: found.path) }
         let inode = known.position.identity.inode
         let others =
             entries.filter { $0.inode == inode }
             + entries.filter { $0.inode != inode && rotationStem($0.name) == stem }
         for entry in others {
-            let there = FoundFile(path: folder + "/" + entry.name, shown: prefix + entry.name)
+            let there = FoundFile(path: base + entry.name, shown: prefix + entry.name)
+            // What cannot be read is not the file, and no reason to leave the new one alone.
             guard let status = FileStatus(path: there.path), status.isRegular,
                 byIdentity[status.identity]?.isLive != true,
-                let cursor = try known.makeCursor(there, resumedAt: known.position, context)
+                let cursor = try? known.makeCursor(there, resumedAt: known.position, context)
             else { continue }
             return [enter(known, there, cursor)]
         }

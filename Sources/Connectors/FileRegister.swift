@@ -109,7 +109,7 @@ final class FileRegister {
                 return []
             }
             if let cursor = try known.makeCursor(found, resumedAt: known.position, context) {
-                let before = try predecessor(of: found, known)
+                let before = predecessor(of: found, known)
                 return before + [enter(known, found, cursor)]
             }
             byIdentity[status.identity] = nil
@@ -118,7 +118,7 @@ final class FileRegister {
         // Nobody can tell yet of what file it will be a copy.
         if status.size == 0 { return [] }
         let previous = byShown[found.shown]
-        let before = try predecessor(of: found, nil)
+        let before = predecessor(of: found, nil)
         if let copy = try copy(at: found, status) { return before + [copy] }
         if waits, isUnfinishedCopy(found, status) { return before }
         if let previous, before.isEmpty, previous.place().offset > 0, !exists(previous) {
@@ -143,7 +143,7 @@ final class FileRegister {
         _ found: FoundFile, _ status: FileStatus?
     ) throws(ConnectorError) -> [SourceFile] {
         if byPath[found.path] != nil { return [] }
-        if found.path != "-", status == nil, let moved = try predecessor(of: found, nil).first {
+        if found.path != "-", status == nil, let moved = predecessor(of: found, nil).first {
             return [moved]
         }
         // Whoever names a pipe wants to read it; a pattern means files.
@@ -271,7 +271,7 @@ final class FileRegister {
         if FileStatus(path: file.path)?.identity == identity { return true }
         let folder = folderName(of: file.path)
         for entry in listing(of: folder) where entry.inode == identity.inode {
-            let path = folder + "/" + entry.name
+            let path = String(file.path.dropLast(fileName(of: file.path).count)) + entry.name
             guard FileStatus(path: path)?.identity == identity else { continue }
             let prefix = file.shown.dropLast(fileName(of: file.shown).count)
             file.move(to: FoundFile(path: path, shown: prefix + entry.name))

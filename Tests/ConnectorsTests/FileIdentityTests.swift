@@ -41,6 +41,18 @@ import Testing
         #expect(try runs.run() == [])
     }
 
+    @Test func `a damaged neighbour is no reason to leave a new log alone`() throws {
+        let runs = FileRuns("in/app.log")
+        runs.folder.write(numbered(0..<9).text, to: "in/app.log")
+        #expect(try runs.run() == numbered(0..<9))
+        runs.folder.write([0x1F, 0x8B, 9, 9, 9], to: "in/app.log.0.gz")
+        runs.folder.write([], to: "in/app.log.1.gz")
+        runs.folder.rename("in/app.log", to: "in/app.log.2")
+        runs.folder.write(numbered(9..<12).text, to: "in/app.log")
+        #expect(try runs.run() == numbered(9..<12))
+        #expect(runs.counts.failed == [])
+    }
+
     @Test func `names that are alike do not make a copy`() throws {
         let runs = FileRuns("in/*.jsonl")
         for name in ["1", "2", "a", "a.b"] {
