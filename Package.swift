@@ -37,7 +37,9 @@ let package = Package(
         .target(name: "Queueing", dependencies: ["Journal"]),
         .target(name: "Scripting", dependencies: ["CScripting", "Records"]),
         .target(name: "Windowing", dependencies: ["Records"]),
-        .target(name: "Connecting", dependencies: ["Records", "Scripting", "Windowing"]),
+        .target(
+            name: "Connecting",
+            dependencies: ["CCompression", "Records", "Scripting", "Windowing"]),
         .target(
             name: "Connectors",
             dependencies: ["CCompression", "Connecting", "Records", "Scripting", "Threads"]),

@@ -1,3 +1,3 @@
-// zlib and libzstd as Debian ships them; only Connectors reads compressed files.
+// zlib and libzstd as Debian ships them; files are read and written through them.
 #include <zlib.h>
 #include <zstd.h>

@@ -27,7 +27,7 @@ static void reject_line(tw_vm *vm, const char *problem) {
     char reason[400];
     int length = snprintf(reason, sizeof reason, "%s", problem);
     begin_record(vm);
-    note_failure(vm, "malformed", reason, size_t(length));
+    note_failure(vm, vm->origin.is_continued ? "continued" : "malformed", reason, size_t(length));
     vm->failure.error_length = 0;
     vm->failure.stage = vm->origin.source;
     vm->failure.file = "";
@@ -296,6 +296,7 @@ static void visit_entries(Visitor &visitor) {
         origin.headers_length = entry.headers_length;
         origin.attempt = entry.attempt ? entry.attempt : 1;
         origin.is_entry = true;
+        origin.is_continued = entry.is_continued;
         visitor.vm->root_text = nullptr;
         if (entry.problem_length)
             snprintf(problem, sizeof problem, "%.*s", int(entry.problem_length),

@@ -123,6 +123,7 @@ void write_letter(tw_vm *vm, Text &out) {
     if (failure.traced && vm->trace.count) write_trace(vm->trace, out);
     // A record that a connector has made from other bytes, such as a row of CSV, goes along.
     bool is_made = vm->origin.is_entry && strcmp(failure.kind, "malformed") != 0 &&
+                   !vm->origin.is_continued &&
                    vm->root_text && vm->root_length &&
                    (vm->root_length != vm->origin.original_length ||
                     memcmp(vm->root_text, vm->origin.original, vm->root_length) != 0);

@@ -76,6 +76,9 @@ struct RunCommand: ParsableCommand {
             }
             if let summary { try writeSummary(outcome.json, to: summary) }
             if progress != nil { writeError(outcome.line) }
+            if outcome.files.hasEnded, !outcome.files.failed.isEmpty {
+                throw CommandFailure(exitCode: 1, text: outcome.failedFiles)
+            }
         }
     }
 
@@ -129,6 +132,14 @@ final class ProgressLine: Sendable {
 }
 
 extension Summary {
+    /// Which files were not read to their end, one on each line, as much as fits on a screen.
+    fileprivate var failedFiles: String {
+        let shown = files.failed.prefix(15).map { "error: \($0)" }
+        let rest = files.failed.count - shown.count
+        let more = rest > 0 ? ["error: \(rest) more files could not be read"] : []
+        return (shown + more).joined(separator: "\n")
+    }
+
     /// The summary in one line for a person.
     var line: String {
         let sinks = delivered.map { "\($0.sink) \($0.rows)" }.joined(separator: ", ")

@@ -12,6 +12,9 @@ public struct RunContext: Sendable {
     public var sourceName: String
     /// What became of the connector's positions when an earlier run ended or was killed.
     public var resumption = Resumption()
+    /// Hears how many files were read and which could not be; nil when nobody asks, and a source
+    /// then fails at its end.
+    public var noteFiles: (@Sendable (FileCounts) -> Void)?
     /// Tells a person what does not stop the run; lines end with "\n".
     public var warn: @Sendable (String) -> Void = { _ in }
 
@@ -128,5 +131,21 @@ public struct Catalogue: Sendable {
     public init(sources: [SourceKind], sinks: [SinkKind]) {
         self.sources = sources
         self.sinks = sinks
+    }
+}
+
+/// How many files a source has read, and which it could not read.
+public struct FileCounts: Sendable, Hashable {
+    /// Files that were read without a problem.
+    public var read = 0
+    /// For each of the others, what is wrong with it.
+    public var failed: [String] = []
+    /// All files were read to their end; there will be no more.
+    public var hasEnded = false
+
+    /// Creates counts.
+    public init(read: Int = 0, failed: [String] = []) {
+        self.read = read
+        self.failed = failed
     }
 }

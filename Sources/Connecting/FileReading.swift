@@ -26,9 +26,18 @@ private func problem(of status: stat, _ largest: Int) -> String? {
     }
 }
 
-/// All bytes of a regular file, or about the first `most`; nil when it cannot be read or has more
-/// than `largest`. This never waits for anybody who might write into it.
-package func readFile(_ path: String, most: Int = .max, largest: Int = largestScript) -> [UInt8]? {
+/// All bytes of a regular file, or about the first `most`, without the mark that says UTF-8
+/// unless it `keepsMark`; nil when it cannot be read or has more than `largest`. This never waits
+/// for anybody who might write into it.
+package func readFile(
+    _ path: String, most: Int = .max, largest: Int = largestScript, keepsMark: Bool = false
+) -> [UInt8]? {
+    guard var bytes = readBytes(path, most, largest) else { return nil }
+    if !keepsMark, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
+    return bytes
+}
+
+private func readBytes(_ path: String, _ most: Int, _ largest: Int) -> [UInt8]? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

@@ -167,6 +167,15 @@ extension SettingReader {
         return nil
     }
 
+    /// One ASCII character, as a byte.
+    public mutating func character(_ key: String) -> UInt8? {
+        guard let text = string(key) else { return nil }
+        let bytes = Array(text.utf8)
+        if bytes.count == 1, bytes[0] != 0x22, bytes[0] != 0x0A { return bytes[0] }
+        report(key, "\"\(key)\" must be one character")
+        return nil
+    }
+
     private func undeclared(_ key: String, _ form: String) -> Never {
         preconditionFailure("the key \"\(key)\" is not declared as \(form)")
     }

@@ -1,64 +1,80 @@
-internal import Glibc
-
 /// Where the next record of a file begins, and how the file is known again.
 struct FilePosition: Hashable {
-    /// The first bytes of a file, as a digest. A file that was replaced under the same name begins
-    /// with others; one that has grown still begins with these.
+    /// Some bytes of a text, as a digest.
     struct Fingerprint: Hashable {
-        static let limit: UInt64 = 1024
         var length: UInt64 = 0
         var digest: UInt64 = 0
 
-        /// Takes in more of the file's start, as far as it was read.
-        mutating func grow(_ descriptor: Int32, to read: UInt64) {
-            guard length < Self.limit, read > length else { return }
-            (length, digest) = Self.digest(descriptor, min(read, Self.limit))
+        init(length: UInt64 = 0, digest: UInt64 = 0) {
+            self.length = length
+            self.digest = digest
         }
 
-        func matches(_ descriptor: Int32) -> Bool {
-            length == 0 || Self.digest(descriptor, length) == (length, digest)
-        }
-
-        /// FNV-1a (Fowler, Noll, Vo) of the first bytes, and how many there are.
-        private static func digest(_ descriptor: Int32, _ length: UInt64) -> (UInt64, UInt64) {
-            var bytes = [UInt8](repeating: 0, count: Int(length))
-            let count = unsafe bytes.withUnsafeMutableBytes {
-                unsafe pread(descriptor, $0.baseAddress, $0.count, 0)
-            }
-            let start = bytes.prefix(max(count, 0))
-            let digest = start.reduce(0xcbf2_9ce4_8422_2325) {
+        /// FNV-1a (Fowler, Noll, Vo).
+        init(_ bytes: some Collection<UInt8>) {
+            length = UInt64(bytes.count)
+            digest = bytes.reduce(0xcbf2_9ce4_8422_2325) {
                 ($0 ^ UInt64($1)) &* 0x100_0000_01b3
             }
-            return (UInt64(start.count), digest)
+            if bytes.isEmpty { digest = 0 }
         }
     }
 
     /// Bytes of the text, unpacked where it was packed.
-    var offset: UInt64
-    var line: UInt64
+    var offset: UInt64 = 0
+    var line: UInt64 = 1
     /// How often the name was given to another file.
-    var generation: Int
-    var fingerprint: Fingerprint
+    var generation = 1
+    /// The first bytes of the text, and those before the offset.
+    var head = Fingerprint()
+    var tail = Fingerprint()
+    var identity = FileIdentity()
+    /// So many bytes before the offset are a line that was delivered before it was whole.
+    var delivered: UInt64 = 0
+    /// The next record is an element of a list that has begun.
+    var isInList = false
+    /// An older version has noted it: there is no tail, and the head is that of the packed bytes.
+    var isOld = false
+    /// The name under which the file was last seen.
+    var shown = ""
 
-    init(offset: UInt64, line: UInt64, generation: Int, fingerprint: Fingerprint) {
-        self.offset = offset
-        self.line = line
-        self.generation = generation
-        self.fingerprint = fingerprint
-    }
+    init() {}
 
-    /// Reads what `encoded` has written.
+    private static let mark = "v2"
+
+    /// Reads what `encoded` has written, or an older version.
     init?(_ bytes: [UInt8]) {
-        let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-        let numbers = words.compactMap { UInt64($0) }
-        guard numbers.count == 5 else { return nil }
-        self.init(
-            offset: numbers[0], line: numbers[1], generation: Int(numbers[2]),
-            fingerprint: Fingerprint(length: numbers[3], digest: numbers[4]))
+        let words = String(decoding: bytes, as: UTF8.self).split(
+            separator: " ", maxSplits: 12, omittingEmptySubsequences: false)
+        let isNew = words.first.map { $0 == Self.mark } ?? false
+        let numbers = words.dropFirst(isNew ? 1 : 0).prefix(isNew ? 11 : 5).compactMap {
+            UInt64($0)
+        }
+        guard
+            isNew
+                ? numbers.count == 11 && words.count == 13 : words.count == 5 && numbers.count == 5
+        else { return nil }
+        offset = numbers[0]
+        line = numbers[1]
+        generation = Int(clamping: numbers[2])
+        head = Fingerprint(length: numbers[3], digest: numbers[4])
+        guard isNew else {
+            isOld = true
+            return
+        }
+        tail = Fingerprint(length: numbers[5], digest: numbers[6])
+        identity = FileIdentity(device: numbers[7], inode: numbers[8])
+        delivered = min(numbers[9], offset)
+        isInList = numbers[10] == 1
+        shown = String(words[12])
     }
 
     var encoded: [UInt8] {
-        Array(
-            "\(offset) \(line) \(generation) \(fingerprint.length) \(fingerprint.digest)".utf8)
+        let numbers = [
+            offset, line, UInt64(generation), head.length, head.digest, tail.length, tail.digest,
+            identity.device, identity.inode, delivered, isInList ? 1 : 0,
+        ]
+        let texts = [Self.mark] + numbers.map { "\($0)" } + [shown]
+        return Array(texts.joined(separator: " ").utf8)
     }
 }

@@ -1,238 +1,213 @@
-package import Connecting
+internal import Connecting
 internal import Glibc
 internal import Records
 
 /// Records from files, one after the other, or from several that are followed as they grow.
 final class FileSource: Source {
+    /// What is done with a last line that has no line break.
+    enum LastLine: String {
+        case auto, deliver, wait
+    }
+
     /// The options of `pipeline.yaml`.
     struct Options: Sendable {
         var paths: [String]
         var format: String?
         var follow = false
-        var infersTypes = false
-        var delimiter: UInt8 = 0x2C
+        var delimiter: UInt8?
+        var csv = CSVOptions()
         var fromEnd = false
+        var lastLine = LastLine.auto
+        var maxOpenFiles = 256
+
+        init(paths: [String]) { self.paths = paths }
     }
 
-    private let options: Options
-    private let context: RunContext
-    private var waiting: [(path: String, shown: String)]
-    private var cursors: [FileCursor] = []
-    private var turn = 0
-    /// Positions of files that have ended, to be told.
-    private var finished: [(name: String, place: FilePosition)] = []
-    private var told: [String: FilePosition] = [:]
+    let options: Options
+    let context: RunContext
+    let register: FileRegister
+    let patterns: [FilePattern]
+    /// Files that were found and not opened yet.
+    private var found: [FoundFile] = []
+    /// Files to be read, the first one next.
+    var queue: [SourceFile] = []
+    /// What cannot be read, by path, as it was when that was noticed.
+    var problems: [String: (status: FileStatus?, text: String)] = [:]
+    /// Files that were opened and have given what they could.
+    private var readCount = 0
+    private var told = -1
     /// The file that was read last.
-    private weak var last: FileCursor?
+    private var last: SourceFile?
+    /// Followed files.
+    var follower: FileFollower?
 
     init(_ options: Options, context: RunContext) throws(ConnectorError) {
         self.options = options
         self.context = context
+        register = FileRegister(options, context)
         let isReplaced = !context.inputs.isEmpty
-        let patterns = isReplaced ? context.inputs : options.paths
-        waiting = []
+        let folder = isReplaced ? "" : context.folder
+        patterns = (isReplaced ? context.inputs : options.paths).map {
+            FilePattern($0, in: folder)
+        }
+        if options.follow && !context.once {
+            follower = FileFollower()
+            return
+        }
+        var folders: Set<String> = []
         for pattern in patterns {
-            waiting += try Self.expand(
-                pattern, in: isReplaced ? "" : context.folder, mayBeEmpty: options.follow)
-        }
-        if let first = waiting.first, !options.follow {
-            // What cannot be opened is said before the first record, not after.
-            for file in waiting.dropFirst() {
-                close(try Self.probe(file.path, shown: file.shown))
+            let files = pattern.files(folders: &folders)
+            if files.isEmpty && !options.follow {
+                throw ConnectorError(
+                    "\(pattern.text): no file matches; check source.file.path")
             }
-            cursors = [try open(first)]
-            waiting.removeFirst()
+            found += files.filter { !found.contains($0) }
         }
-    }
-
-    private static func probe(_ path: String, shown: String) throws(ConnectorError) -> Int32 {
-        path == "-" ? dup(0) : try openForReading(path, shown: shown)
-    }
-
-    /// The files that a path or pattern names, in the order of their names.
-    private static func expand(
-        _ pattern: String, in folder: String, mayBeEmpty: Bool
-    ) throws(ConnectorError) -> [(path: String, shown: String)] {
-        if pattern == "-" { return [("-", "-")] }
-        let full = resolve(pattern, in: folder)
-        guard pattern.contains(where: { "*?[".contains($0) }) else { return [(full, pattern)] }
-        let shownPrefix = full.count - pattern.count
-        let files = matches(of: full).map { ($0, String($0.dropFirst(shownPrefix))) }
-        if files.isEmpty && !mayBeEmpty {
-            throw ConnectorError("\(pattern): no file matches; check source.file.path")
+        // A single file that cannot be opened is said at once.
+        while queue.isEmpty, !found.isEmpty { openNext() }
+        if queue.isEmpty, let first = problems.values.first, !options.follow {
+            throw ConnectorError(first.text)
         }
-        return files
-    }
-
-    private func open(_ file: (path: String, shown: String)) throws(ConnectorError) -> FileCursor {
-        var name = file.shown
-        for suffix in [".gz", ".zst"] where name.hasSuffix(suffix) {
-            name.removeLast(suffix.count)
-        }
-        let isCSV = options.format == "csv" || (options.format == nil && name.hasSuffix(".csv"))
-        let csv =
-            isCSV
-            ? CSVFraming(
-                delimiter: options.delimiter, infersTypes: options.infersTypes, shown: file.shown)
-            : nil
-        let cursor = try FileCursor(path: file.path, shown: file.shown, csv: csv, context: context)
-        if let place = context.resumption.positions[file.shown].flatMap(FilePosition.init) {
-            try cursor.resume(at: place)
-            told[file.shown] = place
-            return cursor
-        }
-        if options.follow && options.fromEnd && !context.once { cursor.skipToEnd() }
-        return cursor
     }
 
     func read(
         into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
-        if options.follow {
-            return try follow(into: batch, limit: limit, milliseconds: milliseconds)
+        if let follower {
+            return follower.follow(self, into: batch, limit: limit, milliseconds: milliseconds)
         }
         while true {
-            if cursors.isEmpty {
-                guard !waiting.isEmpty else { return .end }
-                cursors = [try open(waiting.removeFirst())]
+            guard let file = queue.first else {
+                if found.isEmpty { return try end() }
+                openNext()
+                continue
             }
-            last = cursors[0]
-            switch try cursors[0].read(into: batch, limit: limit, milliseconds: milliseconds) {
-            case .bytes: return .records
-            case .nothingYet: return .nothingYet
-            case .end:
-                noteFinished(cursors[0])
-                cursors.removeAll()
+            do throws(ConnectorError) {
+                if let outcome = try read(file, into: batch, limit, milliseconds) { return outcome }
+            } catch {
+                fail(file, error.description)
             }
         }
     }
+
+    private func openNext() {
+        let next = found.removeFirst()
+        do throws(ConnectorError) {
+            let files = try register.admit(next, isFirst: true)
+            queue += files
+            if files.isEmpty, FileStatus(path: next.path)?.size == 0 { readCount += 1 }
+        } catch {
+            problems[next.path] = (FileStatus(path: next.path), error.description)
+        }
+    }
+
+    /// Nil when the file has no more.
+    private func read(
+        _ file: SourceFile, into batch: Batch, _ limit: ReadLimit, _ milliseconds: Int
+    ) throws(ConnectorError) -> SourceOutcome? {
+        last = file
+        guard let cursor = try register.cursor(of: file) else {
+            queue = try register.replace(file, waits: false) + queue.dropFirst()
+            return nil
+        }
+        switch try cursor.read(into: batch, limit: limit, milliseconds: milliseconds) {
+        case .bytes:
+            register.touch(file)
+            return .records
+        case .nothingYet: return .nothingYet
+        case .replaced where cursor.reader.isPacked:
+            // Perhaps it was packed once more.
+            register.close(file)
+            return nil
+        case .replaced:
+            var isTaken = false
+            if case .nothing = try cursor.rest() {
+            } else {
+                isTaken = try cursor.takeRest(into: batch)
+            }
+            queue = try register.replace(file, waits: false) + queue.dropFirst()
+            return isTaken ? .records : nil
+        case .end:
+            if cursor.reader.endsEarly {
+                throw ConnectorError("\(file.shown): the packed data ends too early")
+            }
+            if try takesRest(of: file, cursor), try cursor.takeRest(into: batch) {
+                register.touch(file)
+                return .records
+            }
+            queue.removeFirst()
+            register.close(file)
+            readCount += 1
+            report()
+            return nil
+        }
+    }
+
+    /// Is what stands behind the last whole record taken for one?
+    private func takesRest(of file: SourceFile, _ cursor: FileCursor) throws(ConnectorError) -> Bool
+    {
+        let rest = try cursor.rest()
+        if case .nothing = rest { return false }
+        switch options.lastLine {
+        case .deliver: return true
+        case .wait: break
+        case .auto:
+            if case .record = rest { return true }
+            let status = FileStatus(descriptor: cursor.reader.descriptor)
+            let canGrow =
+                context.resumption.isKept && cursor.reader.opened.isRegular
+                && file.path != "-" && !cursor.reader.isPacked
+            let isQuiet = cursor.isCSV && (status?.quiet ?? .max) >= 10_000_000_000
+            if !canGrow || isQuiet { return true }
+        }
+        warn(
+            "\(file.shown): the last line has no line break yet and waits for the next run; "
+                + "`last_line: deliver` takes it at once")
+        return false
+    }
+
+    func warn(_ text: String) { context.warn("warning: \(text)\n") }
+
+    // MARK: Failures
+
+    /// What is wrong with one file is no matter of the others.
+    func fail(_ file: SourceFile, _ text: String) {
+        queue.removeAll { $0 === file }
+        register.close(file)
+        register.touch(file)
+        problems[file.path] = (FileStatus(path: file.path), text)
+    }
+
+    /// All files were read as far as they can be.
+    private func end() throws(ConnectorError) -> SourceOutcome {
+        report(hasEnded: true)
+        if context.noteFiles == nil, let first = problems.values.first {
+            throw ConnectorError(first.text)
+        }
+        return .end
+    }
+
+    /// Tells how many files were read, and which were not.
+    func report(hasEnded: Bool = false) {
+        guard let noteFiles = context.noteFiles else { return }
+        let read =
+            follower == nil
+            ? readCount : register.live.count { problems[$0.path] == nil }
+        let failed = problems.sorted { $0.key < $1.key }.map(\.value.text)
+        var counts = FileCounts(read: read, failed: failed)
+        counts.hasEnded = hasEnded
+        noteFiles(counts)
+    }
+
+    // MARK: Positions
 
     func takePositions(
         before next: RecordPlace?, _ body: (_ name: String, _ position: [UInt8]) -> Void
     ) {
         guard context.resumption.isKept else { return }
-        let current = cursors.map { cursor in
-            (name: cursor.shown, place: cursor.place(before: cursor === last ? next : nil))
-        }
-        for (name, place) in finished + current where told[name] != place {
-            told[name] = place
-            body(name, place.encoded)
-        }
-        finished.removeAll()
+        register.takePositions(last: last, before: next, body)
     }
 
-    private func noteFinished(_ cursor: FileCursor) {
-        guard context.resumption.isKept else { return }
-        finished.append((cursor.shown, cursor.place(before: nil)))
-    }
-
-    /// Reads the files in turn; at the end of all of them waits for more, unless once.
-    private func follow(
-        into batch: Batch, limit: ReadLimit, milliseconds: Int
-    ) throws(ConnectorError) -> SourceOutcome {
-        try openNewFiles()
-        for _ in cursors.indices {
-            turn = (turn + 1) % cursors.count
-            let cursor = cursors[turn]
-            last = cursor
-            // Looked up before reading: what was written before the rotation is then read first.
-            let isReplaced = cursor.isReplaced
-            switch try cursor.readGrowing(into: batch, limit: limit) {
-            case .bytes: return .records
-            case .nothingYet: break
-            case .end:
-                if context.once && !isReplaced {
-                    if try cursor.takeRest(into: batch) { return .records }
-                } else if isReplaced, try cursor.takeRest(into: batch) {
-                    return .records
-                } else if try cursor.followRotation() {
-                    return .nothingYet
-                }
-            }
-        }
-        if context.once { return .end }
-        usleep(UInt32(min(milliseconds, 20)) * 1000)
-        return .nothingYet
-    }
-
-    private func openNewFiles() throws(ConnectorError) {
-        let isReplaced = !context.inputs.isEmpty
-        for pattern in isReplaced ? context.inputs : options.paths {
-            let folder = isReplaced ? "" : context.folder
-            for file in try Self.expand(pattern, in: folder, mayBeEmpty: true)
-            where !cursors.contains(where: { $0.path == file.path }) {
-                guard file.path == "-" || fileType(file.path) != nil else { continue }
-                cursors.append(try open(file))
-            }
-        }
-    }
-}
-
-/// The paths that a pattern matches, in byte order.
-private func matches(of pattern: String) -> [String] {
-    var result = unsafe glob_t()
-    defer { unsafe globfree(&result) }
-    guard unsafe glob(pattern, 0, nil, &result) == 0 else { return [] }
-    var paths: [String] = []
-    let count = unsafe Int(result.gl_pathc)
-    for index in 0..<count {
-        if let path = unsafe result.gl_pathv[index] { paths.append(unsafe String(cString: path)) }
-    }
-    return paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-}
-
-extension SourceKind {
-    /// `file`: JSON lines or CSV from files or stdin.
-    package static let file = SourceKind(name: "file", section: .fileSource) { reader in
-        var options = FileSource.Options(paths: reader.strings("path") ?? [])
-        options.format = reader.choice("format")
-        options.follow = reader.bool("follow") ?? options.follow
-        options.infersTypes = reader.bool("infer_types") ?? options.infersTypes
-        options.fromEnd = reader.choice("from") == "end"
-        if let delimiter = reader.string("delimiter") {
-            let bytes = Array(delimiter.utf8)
-            if bytes.count == 1, bytes[0] != 0x22, bytes[0] != 0x0A {
-                options.delimiter = bytes[0]
-            } else {
-                reader.report("delimiter", "\"delimiter\" must be one character")
-            }
-        }
-        let configured = options
-        return { (context: RunContext) throws(ConnectorError) -> any Source in
-            try FileSource(configured, context: context)
-        }
-    }
-}
-
-extension SectionSpecification {
-    private static let usual = FileSource.Options(paths: [])
-
-    fileprivate static let fileSource = SectionSpecification(
-        "source.file", "Records from files, JSON lines or CSV, plain or packed by gzip or zstd.",
-        keys: [
-            .required(
-                "path", .texts("a file or a pattern such as in/*.jsonl"),
-                "What is read, in the order of names, relative to the pipeline folder; - is stdin.",
-                example: "\"input/*.jsonl\""),
-            .optional(
-                "format", .choice(["jsonl", "csv"]),
-                usual: .described("csv for names that end in .csv, else jsonl"),
-                "How records are written; a row of CSV becomes an object named by the header.",
-                example: "csv"),
-            .optional(
-                "follow", .flag, usual: .flag(usual.follow),
-                "Waits for more at the end of the files, through rotation and for new ones.",
-                example: "true"),
-            .optional(
-                "infer_types", .flag, usual: .flag(usual.infersTypes),
-                "Takes cells of CSV without quotes that are numbers, true or false for those.",
-                example: "true"),
-            .optional(
-                "delimiter", .character,
-                usual: .word(String(decoding: [usual.delimiter], as: UTF8.self)),
-                "What stands between the cells of CSV.", example: "\";\""),
-            .optional(
-                "from", .choice(["start", "end"]), usual: .word(usual.fromEnd ? "end" : "start"),
-                "Where a followed file begins when no position of it is known.", example: "end"),
-        ])
+    /// This file is being read.
+    func note(last file: SourceFile) { last = file }
 }

@@ -21,18 +21,10 @@ struct OversizeRecord {
     }
 
     init(_ pending: borrowing ByteBuffer, position: UInt64, line: UInt64, delimiter: UInt8?) {
-        kept = unsafe pending.withUnsafeBytes { unsafe Self.prefix(of: $0) }
+        kept = unsafe pending.withUnsafeBytes { unsafe [UInt8]($0[..<keptLength($0)]) }
         self.position = position
         self.line = line
         self.delimiter = delimiter
-    }
-
-    /// Cut between characters, which have four bytes at most.
-    private static func prefix(of bytes: UnsafeRawBufferPointer) -> [UInt8] {
-        var count = min(64 << 10, bytes.count)
-        let least = max(0, count - 3)
-        while count > least, count < bytes.count, unsafe bytes[count] & 0xC0 == 0x80 { count -= 1 }
-        return unsafe [UInt8](bytes[..<count])
     }
 
     /// Passes over bytes of the record; true when its end was among them.

@@ -131,13 +131,17 @@ public struct LookupDefinition: Sendable {
     public var key: String
     /// How often the file is looked at, in nanoseconds.
     public var refreshNanoseconds: Int64
+    /// What stands between the cells of CSV; nil for what the file's name says.
+    public var delimiter: UInt8?
     /// Its place in the file.
     public var location: Location
 
     /// Declares a table.
     package init(
-        name: String, path: String, key: String, refreshNanoseconds: Int64, location: Location
+        name: String, path: String, key: String, refreshNanoseconds: Int64,
+        delimiter: UInt8? = nil, location: Location
     ) {
+        self.delimiter = delimiter
         self.name = name
         self.path = path
         self.key = key

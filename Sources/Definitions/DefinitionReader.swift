@@ -248,6 +248,7 @@ struct DefinitionReader {
             let path = reader.string("file")
             let key = reader.string("key")
             let refresh = reader.nanoseconds("refresh")
+            let delimiter = reader.character("delimiter")
             if let path {
                 checkFile(path, at: reader.location(of: "file"), largest: largestLookup)
             }
@@ -256,6 +257,7 @@ struct DefinitionReader {
                     LookupDefinition(
                         name: entry.key, path: path, key: key,
                         refreshNanoseconds: refresh ?? LookupDefinition.usualRefreshNanoseconds,
+                        delimiter: delimiter,
                         location: reader.location(of: "file")))
             }
             findings += reader.finish()

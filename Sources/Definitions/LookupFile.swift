@@ -15,18 +15,23 @@ package struct LookupFile {
         self.folder = folder
     }
 
+    private var format: TextFormat {
+        TextFormat(name: definition.path, delimiter: definition.delimiter)
+    }
+
     /// The table, or why there is none.
     package func read() throws(PipelineError) -> Lookup {
         let path = resolve(definition.path, in: folder)
-        guard let bytes = readFile(path, largest: largestLookup) else {
-            let problem = fileProblem(path, largest: largestLookup)
+        let bytes: [UInt8]
+        do throws(ConnectorError) {
+            bytes = try readText(
+                path, shown: definition.path, format.packing, largest: largestLookup)
+        } catch {
             throw PipelineError(
                 exitCode: 2,
-                "\(definition.path): the lookup \"\(definition.name)\" "
-                    + (problem ?? "cannot be read"))
+                "\(definition.path): the lookup \"\(definition.name)\" \(error.description)")
         }
-        if definition.path.hasSuffix(".csv") { return try readCSV(bytes) }
-        return try readLines(bytes)
+        return format.records == .csv ? try readCSV(bytes) : try readLines(bytes)
     }
 
     private func fail(_ line: Int, _ message: String) -> PipelineError {
@@ -34,20 +39,18 @@ package struct LookupFile {
     }
 
     private func readCSV(_ bytes: [UInt8]) throws(PipelineError) -> Lookup {
-        var parser = CSVParser(bytes)
-        guard let header = parser.next() else {
+        var table = CSVTable(bytes, delimiter: format.delimiter)
+        guard let header = table.next() else {
             throw fail(1, "the file is empty; its first row must name the columns")
         }
-        guard String(validating: bytes[header.bytes], as: UTF8.self) != nil else {
-            throw fail(header.line, "not valid UTF-8")
-        }
-        let columns = header.cells.map { String(decoding: $0, as: UTF8.self) }
+        let columns = try names(header)
         guard let key = columns.firstIndex(of: definition.key) else {
             let hint = suggestion(for: definition.key, among: columns)
             throw fail(1, "there is no column \"\(definition.key)\"\(hint)")
         }
         var builder = LookupBuilder(columns: columns)
-        while let row = parser.next() {
+        while let row = table.next() {
+            if row.isUnclosed { throw fail(row.line, "a quote that is never closed") }
             guard row.cells.count == columns.count else {
                 throw fail(
                     row.line, "row has \(row.cells.count) cells, the header has \(columns.count)")
@@ -60,28 +63,62 @@ package struct LookupFile {
                 builder.set(index, to: cell, isJSON: false)
             }
         }
-        if parser.isUnfinished { throw fail(parser.line, "a quote that is never closed") }
         return builder.finish()
     }
 
-    private func readLines(_ bytes: [UInt8]) throws(PipelineError) -> Lookup {
+    private func names(_ header: CSVTable.Row) throws(PipelineError) -> [String] {
+        let texts = header.cells.compactMap { String(validating: $0, as: UTF8.self) }
+        guard texts.count == header.cells.count else { throw fail(header.line, "not valid UTF-8") }
+        do throws(ConnectorError) { return try CSVHeader(texts, .auto).names } catch {
+            throw fail(header.line, error.description)
+        }
+    }
+
+    /// JSON lines, or one list of objects.
+    private func records(
+        _ bytes: [UInt8]
+    ) throws(PipelineError) -> [(line: Int, record: Record)] {
+        let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        if format.records == .json, first == 0x5B { return try elements(bytes) }
         var rows: [(line: Int, record: Record)] = []
-        var columns: [String] = []
-        var known: Set<String> = []
         for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
             .enumerated()
         {
             if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
-            let record: Record
             do {
-                record = try Record(json: line)
+                rows.append((index + 1, try Record(json: line)))
             } catch {
                 throw fail(index + 1, "\(error)")
             }
-            for field in record.fields where known.insert(field.name).inserted {
+        }
+        return rows
+    }
+
+    private func elements(
+        _ bytes: [UInt8]
+    ) throws(PipelineError) -> [(line: Int, record: Record)] {
+        var reader = JSONReader(bytes)
+        let list: Value
+        do { list = try reader.readDocument() } catch { throw fail(1, "\(error)") }
+        guard case .array(let items) = list else { throw fail(1, "the file is no list") }
+        var rows: [(line: Int, record: Record)] = []
+        for (index, item) in items.enumerated() {
+            guard case .object(let fields) = item else {
+                throw fail(1, "element \(index + 1) is no object")
+            }
+            rows.append((1, Record(fields)))
+        }
+        return rows
+    }
+
+    private func readLines(_ bytes: [UInt8]) throws(PipelineError) -> Lookup {
+        let rows = try records(bytes)
+        var columns: [String] = []
+        var known: Set<String> = []
+        for row in rows {
+            for field in row.record.fields where known.insert(field.name).inserted {
                 columns.append(field.name)
             }
-            rows.append((index + 1, record))
         }
         var builder = LookupBuilder(columns: columns.isEmpty ? [definition.key] : columns)
         for row in rows {
@@ -106,21 +143,21 @@ extension LookupFile {
     /// The names of its columns or fields; nil when they cannot be told.
     package var columns: [String]? {
         let path = resolve(definition.path, in: folder)
-        if definition.path.hasSuffix(".csv") {
-            // The header alone: tables may be large, and a reload is waited for.
-            guard let head = readFile(path, most: 1 << 16, largest: largestLookup) else {
-                return nil
-            }
-            var parser = CSVParser(head)
-            guard let header = parser.next() else { return nil }
-            return header.cells.map { String(decoding: $0, as: UTF8.self) }
+        let isTable = format.records == .csv
+        // The header alone: tables may be large, and a reload is waited for.
+        guard
+            let bytes = try? readText(
+                path, shown: definition.path, format.packing, most: isTable ? 1 << 16 : .max,
+                largest: largestLookup)
+        else { return nil }
+        if isTable {
+            var table = CSVTable(bytes, delimiter: format.delimiter)
+            return table.next().flatMap { try? self.names($0) }
         }
-        guard let bytes = readFile(path, largest: largestLookup) else { return nil }
         var names: [String] = []
         var known: Set<String> = []
-        for line in bytes.split(separator: 0x0A) {
-            guard let record = try? Record(json: line) else { continue }
-            for field in record.fields where known.insert(field.name).inserted {
+        for row in (try? records(bytes)) ?? [] {
+            for field in row.record.fields where known.insert(field.name).inserted {
                 names.append(field.name)
             }
         }

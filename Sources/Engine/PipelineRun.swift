@@ -55,6 +55,8 @@ public final class PipelineRun: Sendable {
         var delivered: [Int] = []
         var threads = 0
         var windows = WindowCounts()
+        /// Files of sources, by the name of the source.
+        var files: [String: FileCounts] = [:]
     }
 
     let plan: Plan
@@ -172,6 +174,7 @@ public final class PipelineRun: Sendable {
         summary.windows.keys += held.keys
         summary.windows.bytes += held.bytes
         summary.read = end.1.read
+        summary.files = fileCounts
         summary.delivered = zip(plan.definition.sinks, end.2).map { ($0.name, $1) }
         summary.seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
         summary.ruleSet = versions.wanted.name

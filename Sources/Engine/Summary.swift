@@ -1,4 +1,4 @@
-internal import Connecting
+public import Connecting
 internal import Definitions
 internal import Glibc
 internal import Records
@@ -10,6 +10,8 @@ public struct Summary: Sendable {
     public var name = ""
     /// Records of the source, malformed ones too.
     public var read = 0
+    /// Files of the sources that were read, and those that could not be.
+    public var files = FileCounts()
     /// Rows by sink.
     public var delivered: [(sink: String, rows: Int)] = []
     /// What the rules counted.
@@ -58,7 +60,13 @@ public struct Summary: Sendable {
         }
         let fields: [Field] = [
             Field("name", .string(name)), Field("rule_set", .string(ruleSet)),
-            Field("read", .integer(Int64(read))), Field("emitted", .integer(Int64(counts.extra))),
+            Field("read", .integer(Int64(read))),
+            Field(
+                "files",
+                .object([
+                    Field("read", .integer(Int64(files.read))),
+                    Field("failed", .integer(Int64(files.failed.count))),
+                ])), Field("emitted", .integer(Int64(counts.extra))),
             Field("delivered", .object(delivered.map { Field($0.sink, .integer(Int64($0.rows))) })),
             Field("dropped", object(counts.dropped)),
             Field("dead_letters", .integer(Int64(counts.deadLetters))),

@@ -4,7 +4,7 @@ internal import Journal
 
 /// All bytes of a regular file, or nil when it cannot be read.
 package func readWholeFile(_ path: String) -> [UInt8]? {
-    readFile(path, largest: .max)
+    readFile(path, largest: .max, keepsMark: true)
 }
 
 /// The names in a folder; empty when it cannot be read.

@@ -25,6 +25,8 @@ public final class Batch: @unchecked Sendable {  // Protected by that hand-over.
         public var headers = 0..<0
         /// Which delivery of it this is, counted from 1.
         public var attempt = 1
+        /// The record is a line that was delivered before it was whole; `problem` says so.
+        public var isContinued = false
 
         /// Creates an entry from its parts.
         public init(

@@ -304,7 +304,8 @@ extension tw_entry {
             line: entry.line, original_full_length: entry.originalLength,
             id_offset: UInt32(entry.id.lowerBound), id_length: UInt32(entry.id.count),
             headers_offset: UInt32(entry.headers.lowerBound),
-            headers_length: UInt32(entry.headers.count), attempt: UInt32(entry.attempt))
+            headers_length: UInt32(entry.headers.count), attempt: UInt32(entry.attempt),
+            is_continued: entry.isContinued)
     }
 }
 

@@ -8,6 +8,7 @@
 
 // What stages and sinks written in Swift have to say.
 @_exported public import struct Connecting.ConnectorError
+@_exported public import struct Connecting.FileCounts
 @_exported public import struct Connecting.RefusedRow
 @_exported public import enum Scripting.NativeVerdict
 

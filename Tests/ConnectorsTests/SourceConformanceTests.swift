@@ -83,6 +83,7 @@ import Testing
             to: "in.csv")
         var options = FileSource.Options(paths: ["in.csv"])
         options.follow = follow
+        options.lastLine = .deliver
         // A record of JSON is longer than its row.
         check(
             options,

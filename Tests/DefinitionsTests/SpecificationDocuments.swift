@@ -7,11 +7,13 @@ enum SpecificationDocuments {
         key: user_id
         partitions: 8
         source:
-          file: {path: in.csv, format: csv, follow: true, infer_types: true, delimiter: ";", from: end}
+          file: {path: in.csv, format: csv, follow: true, infer_types: true, delimiter: ";", from: end,
+            header: [a, b], comment: "#", skip: 2, null_values: [NA], last_line: wait,
+            max_open_files: 64}
         time: {field: at, format: "%Y-%m-%d %H:%M:%S", timezone: Europe/Berlin, out_of_orderness: 5s,
           idle_after: 60s, max_future_skew: 1h}
         lookups:
-          users: {file: users.csv, key: id, refresh: 5s}
+          users: {file: users.csv, key: id, refresh: 5s, delimiter: ";"}
         stages:
           - {name: check, from: source, validate: {schema: s.json, rules: rules/a.lua}}
           - {name: shape, transform: rules/a.lua, budget: 50ms, lookups: [users]}

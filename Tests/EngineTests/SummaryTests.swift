@@ -1,4 +1,5 @@
 import Records
+import Connecting
 import Scripting
 import Testing
 
@@ -10,6 +11,7 @@ import Testing
         summary.name = "video \"x\""
         summary.ruleSet = "0123456789ab"
         summary.read = 10
+        summary.files = FileCounts(read: 3, failed: ["in/a.csv: permission denied"])
         summary.delivered = [("shape", 7), ("shape.side", 2), ("dead_letters", 1)]
         summary.counts.extra = 2
         summary.counts.deadLetters = 1
@@ -28,7 +30,8 @@ import Testing
         summary.peakMemoryBytes = 1 << 20
         #expect(
             summary.json
-                == #"{"name":"video \"x\"","rule_set":"0123456789ab","read":10,"emitted":2,"#
+                == #"{"name":"video \"x\"","rule_set":"0123456789ab","read":10,"#
+                + #""files":{"read":3,"failed":1},"emitted":2,"#
                 + #""delivered":{"shape":7,"shape.side":2,"dead_letters":1},"#
                 + #""dropped":{"late\n":0,"queued":2},"dead_letters":1,"#
                 + #""dead_letters_by_stage":{"shape":1},"late":5,"#

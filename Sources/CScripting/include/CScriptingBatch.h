@@ -20,6 +20,7 @@ typedef struct {
     uint32_t id_offset, id_length;              // the record's own id, in `originals`; 0: made here
     uint32_t headers_offset, headers_length;    // a JSON object, in `originals`; 0: none
     uint32_t attempt;                           // which delivery this is, from 1; 0 counts as 1
+    bool is_continued;                          // a line that was delivered before it was whole
 } tw_entry;
 
 typedef struct {

@@ -107,6 +107,7 @@ struct Origin {
     size_t id_length = 0, headers_length = 0;
     uint32_t attempt = 1;
     bool is_entry = false;  // a connector has made the text, perhaps of other bytes
+    bool is_continued = false;  // a line that was delivered before it was whole
 };
 
 constexpr int trace_limit = 32;

@@ -10,11 +10,14 @@ extension SectionSpecification {
         """,
         keys: [
             .required(
-                "file", .text("a file"), "The file, .csv or JSON lines.",
+                "file", .text("a file"), "The file, .csv, .tsv or JSON lines, also packed.",
                 example: "lookups/users.csv"),
             .required(
                 "key", .text("a column or field"), "The column or field that rows are found by.",
                 example: "user_id"),
+            .optional(
+                "delimiter", .character, usual: .described("a comma, and a tab for .tsv"),
+                "What stands between the cells of CSV.", example: "\";\""),
             .optional(
                 "refresh", .duration(DurationForm()),
                 usual: .nanoseconds(LookupDefinition.usualRefreshNanoseconds),

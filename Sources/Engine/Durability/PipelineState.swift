@@ -57,7 +57,8 @@ package final class PipelineState {
         StoreEntry.forEach(bytes) { name, value in
             let parts = name.text.split(separator: "\0", maxSplits: 1).map(String.init)
             guard parts.count == 2, let value else { return }
-            positions[parts[0], default: [:]][parts[1]] = value.array
+            // A position of no bytes says that the part is forgotten.
+            positions[parts[0], default: [:]][parts[1]] = value.byteCount > 0 ? value.array : nil
         }
     }
 

@@ -2,6 +2,7 @@ internal import Connecting
 internal import Definitions
 internal import Queueing
 internal import Records
+internal import Threads
 
 extension PipelineRun {
     /// Opens all sources where an earlier run has left them; a pipeline of nothing but handlers has
@@ -22,6 +23,9 @@ extension PipelineRun {
             for source in definition.sources {
                 var context = context
                 context.sourceName = source.name
+                context.noteFiles = { [self] counts in
+                    shared.withLock { $0.files[source.name] = counts }
+                }
                 context.resumption.positions =
                     store?.state.positions["source \(source.name)"] ?? [:]
                 sources.append((source.name, try open(source, context)))

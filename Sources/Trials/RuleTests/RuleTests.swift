@@ -152,7 +152,7 @@ package struct RuleTests {
         var found: [String: Lookup] = [:]
         for definition in plan.definition.lookups {
             if let rows = test.lookups[definition.name] {
-                let isText = definition.path.hasSuffix(".csv")
+                let isText = TextFormat(name: definition.path).records == .csv
                 found[definition.name] = rows.table(key: definition.key, isText: isText)
                 continue
             }

@@ -1,33 +1,43 @@
 /// Finds the cells of one CSV row (RFC 4180) in a buffer.
-struct CSVScanner {
+package struct CSVScanner {
     /// A cell: its bytes without the outer quotes, doubled quotes still doubled.
-    struct Cell {
-        var range: Range<Int>
-        var isQuoted: Bool
+    package struct Cell {
+        package var range: Range<Int>
+        package var isQuoted: Bool
         /// Where the closing quote stands; text may follow it.
-        var quoteEnd: Int
+        package var quoteEnd: Int
     }
 
-    let delimiter: UInt8
-    private(set) var cells: [Cell] = []
+    private let delimiter: UInt8
+    /// What ends a line: LF, also behind CR, or CR alone.
+    private let lineEnd: UInt8
+    package private(set) var cells: [Cell] = []
     /// The row's bytes without its line ending.
-    private(set) var row = 0..<0
+    package private(set) var row = 0..<0
     /// Where the next row begins.
-    private(set) var next = 0
+    package private(set) var next = 0
     /// Line breaks in the row, the one at its end included.
-    private(set) var lineBreaks = 0
+    package private(set) var lineBreaks = 0
     /// True when the text ended inside quotes.
-    private(set) var isUnclosed = false
+    package private(set) var isUnclosed = false
+    /// Where the quoted cell begins that the text has not closed yet; nil when there is none.
+    package private(set) var openQuote: Int?
     /// True for an empty line.
-    var isBlank: Bool { row.isEmpty }
+    package var isBlank: Bool { row.isEmpty }
 
-    init(delimiter: UInt8) { self.delimiter = delimiter }
+    package init(delimiter: UInt8, lineEnd: UInt8 = 0x0A) {
+        self.delimiter = delimiter
+        self.lineEnd = lineEnd
+    }
 
     /// Reads the row at `start`; false when it is not whole yet, or there is none.
-    mutating func nextRow(_ bytes: UnsafeRawBufferPointer, from start: Int, isEnd: Bool) -> Bool {
+    package mutating func nextRow(
+        _ bytes: UnsafeRawBufferPointer, from start: Int, isEnd: Bool
+    ) -> Bool {
         cells.removeAll(keepingCapacity: true)
         lineBreaks = 0
         isUnclosed = false
+        openQuote = nil
         guard start < bytes.count else { return false }
         var at = start
         while true {
@@ -45,7 +55,9 @@ struct CSVScanner {
             lineBreaks += 1
             at += 1
         }
-        if end > start, unsafe bytes[end - 1] == 0x0D,
+        if lineEnd == 0x0D {
+            // A lone CR was the line's end already.
+        } else if end > start, unsafe bytes[end - 1] == 0x0D,
             cells[cells.count - 1].range.upperBound == end
         {
             end -= 1
@@ -68,7 +80,9 @@ struct CSVScanner {
             return unsafe readQuoted(bytes, at: &at, isEnd: isEnd)
         }
         let start = at
-        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != 0x0A { at += 1 }
+        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != lineEnd {
+            at += 1
+        }
         if at == bytes.count && !isEnd { return nil }
         return Cell(range: start..<at, isQuoted: false, quoteEnd: at)
     }
@@ -80,12 +94,13 @@ struct CSVScanner {
         let start = at
         while true {
             guard at < bytes.count else {
+                openQuote = start
                 guard isEnd else { return nil }
                 isUnclosed = true
                 return Cell(range: start..<at, isQuoted: true, quoteEnd: at)
             }
             let byte = unsafe bytes[at]
-            if byte == 0x0A { lineBreaks += 1 }
+            if byte == lineEnd { lineBreaks += 1 }
             if byte == 0x22 {
                 if at + 1 == bytes.count && !isEnd { return nil }
                 if at + 1 < bytes.count, unsafe bytes[at + 1] == 0x22 {
@@ -99,17 +114,19 @@ struct CSVScanner {
         let quoteEnd = at
         at += 1
         // Text behind the closing quote belongs to the cell, as spreadsheets read it.
-        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != 0x0A { at += 1 }
+        while at < bytes.count, unsafe bytes[at] != delimiter, unsafe bytes[at] != lineEnd {
+            at += 1
+        }
         if at == bytes.count && !isEnd { return nil }
         var end = at
-        if end > quoteEnd + 1, unsafe bytes[end - 1] == 0x0D { end -= 1 }
+        if lineEnd != 0x0D, end > quoteEnd + 1, unsafe bytes[end - 1] == 0x0D { end -= 1 }
         return Cell(
             range: start..<(end == quoteEnd + 1 ? quoteEnd : end), isQuoted: true,
             quoteEnd: quoteEnd)
     }
 
     /// The cell's text with quotes undone.
-    func text(of cell: Cell, _ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    package func text(of cell: Cell, _ bytes: UnsafeRawBufferPointer) -> [UInt8] {
         var text: [UInt8] = []
         var index = cell.range.lowerBound
         while index < cell.range.upperBound {

@@ -1,9 +1,8 @@
 internal import CCompression
-internal import Connecting
-internal import Records
+package import Records
 
 /// Unpacks a stream, chunk by chunk.
-protocol Decompressor: AnyObject {
+package protocol Decompressor: AnyObject {
     /// Unpacks some of `input` into `output`; returns how much of the input was used.
     func unpack(
         _ input: UnsafeRawBufferPointer, into output: inout ByteBuffer, limit: Int
@@ -14,12 +13,13 @@ protocol Decompressor: AnyObject {
 
 /// gzip (RFC 1952) by zlib; several members one after the other are one text.
 @safe
-final class GzipDecompressor: Decompressor {
+package final class GzipDecompressor: Decompressor {
     private var stream = unsafe z_stream()
     private var isBetweenMembers = true
+    private var hasMember = false
     private let shown: String
 
-    init(shown: String) {
+    package init(shown: String) {
         self.shown = shown
         // 32 more than the largest window: the header tells gzip from zlib.
         unsafe inflateInit2_(
@@ -28,12 +28,18 @@ final class GzipDecompressor: Decompressor {
 
     deinit { unsafe inflateEnd(&stream) }
 
-    var isComplete: Bool { isBetweenMembers }
+    package var isComplete: Bool { isBetweenMembers }
 
-    func unpack(
+    package func unpack(
         _ input: UnsafeRawBufferPointer, into output: inout ByteBuffer, limit: Int
     ) throws(ConnectorError) -> Int {
         guard let start = input.baseAddress else { return 0 }
+        if isBetweenMembers, hasMember {
+            // Tapes and block devices pad files with zeros, which no member begins with.
+            var zeros = 0
+            while zeros < input.count, unsafe input[zeros] == 0 { zeros += 1 }
+            if zeros > 0 { return zeros }
+        }
         unsafe stream.next_in = unsafe UnsafeMutablePointer(
             mutating: start.assumingMemoryBound(to: UInt8.self))
         unsafe stream.avail_in = UInt32(input.count)
@@ -46,6 +52,7 @@ final class GzipDecompressor: Decompressor {
         }
         if status == Z_STREAM_END {
             isBetweenMembers = true
+            hasMember = true
             unsafe inflateReset(&stream)
         } else if status == Z_OK {
             isBetweenMembers = false
@@ -58,16 +65,16 @@ final class GzipDecompressor: Decompressor {
 
 /// Zstandard (RFC 8878) by libzstd.
 @safe
-final class ZstandardDecompressor: Decompressor {
+package final class ZstandardDecompressor: Decompressor {
     private let stream = unsafe ZSTD_createDStream()
     private let shown: String
-    private(set) var isComplete = true
+    package private(set) var isComplete = true
 
-    init(shown: String) { self.shown = shown }
+    package init(shown: String) { self.shown = shown }
 
     deinit { unsafe ZSTD_freeDStream(stream) }
 
-    func unpack(
+    package func unpack(
         _ input: UnsafeRawBufferPointer, into output: inout ByteBuffer, limit: Int
     ) throws(ConnectorError) -> Int {
         var source = unsafe ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
@@ -83,5 +90,16 @@ final class ZstandardDecompressor: Decompressor {
         }
         if unsafe source.pos > 0 { isComplete = hint == 0 }
         return unsafe source.pos
+    }
+}
+
+extension TextFormat.Packing {
+    /// What unpacks it; nil when nothing has to.
+    package func decompressor(shown: String) -> (any Decompressor)? {
+        switch self {
+        case .none: nil
+        case .gzip: GzipDecompressor(shown: shown)
+        case .zstd: ZstandardDecompressor(shown: shown)
+        }
     }
 }
