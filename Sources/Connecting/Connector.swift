@@ -14,6 +14,9 @@ public struct RunContext: Sendable {
     public var resumption = Resumption()
     /// Tells a person what does not stop the run; lines end with "\n".
     public var warn: @Sendable (String) -> Void = { _ in }
+    /// Makes what reads the event time of rows, on the thread that will use it; nil when the
+    /// pipeline has none.
+    public var makeRowClock: (@Sendable () -> (any RowClock)?)?
 
     /// Creates a context.
     public init(
@@ -27,6 +30,14 @@ public struct RunContext: Sendable {
     }
 }
 
+/// Reads the event time of rows; used by one thread.
+public protocol RowClock: AnyObject {
+    /// How late a row may come after a newer one, in milliseconds.
+    var patienceMilliseconds: Int64 { get }
+    /// The time of each of some whole rows, in milliseconds since 1970; nil for one without.
+    func times(of rows: UnsafeRawBufferPointer) -> [Int64?]
+}
+
 /// Where a connector goes on.
 public struct Resumption: Sendable {
     /// True when positions are kept in a store, so that a later run will go on.
@@ -35,6 +46,8 @@ public struct Resumption: Sendable {
     public var cutsUncommitted = true
     /// The positions at the last commit, under the connector's own names.
     public var positions: [String: [UInt8]] = [:]
+    /// True when outputs that are not known from positions may be replaced.
+    public var overwrites = false
 
     /// Creates the resumption of a run that keeps nothing.
     public init() {}

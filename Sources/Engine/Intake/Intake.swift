@@ -152,7 +152,10 @@ final class Intake {
             if replay.isLast { return true }
         }
         let now = monotonicNanoseconds()
-        guard pacer.isDue(now: now) || run.outboxes.wantsCommitSoon else { return false }
+        guard
+            pacer.isDue(now: now) || run.outboxes.wantsCommitSoon
+                || run.isCommitWanted.load(ordering: .relaxed)
+        else { return false }
         return pacer.isFull || committer.isIdle
     }
 
