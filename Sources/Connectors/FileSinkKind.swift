@@ -13,8 +13,10 @@ extension SinkKind {
         guard reader.isPresent("path") else { return nil }
         let configured = options
         return { (context: RunContext) throws(ConnectorError) -> OpenedSink in
-            guard let roll = configured.roll else { return .rows(try FileSink(configured, context)) }
-            return .rows(try RollingFileSink(configured, roll, context))
+            if let roll = configured.roll {
+                return .rows(try RollingFileSink(configured, roll, context))
+            }
+            return .rows(try FileSink(configured, context))
         }
     }
 
@@ -26,7 +28,14 @@ extension SinkKind {
         if name.hasSuffix(".tsv") { csv.delimiter = 0x09 }
         let usual = name.hasSuffix(".csv") || name.hasSuffix(".tsv") ? "csv" : "jsonl"
         let format = reader.choice("format") ?? usual
-        if let text = reader.string("delimiter"), let byte = text.utf8.first { csv.delimiter = byte }
+        if let text = reader.string("delimiter") {
+            let bytes = Array(text.utf8)
+            if bytes.count == 1, bytes[0] != 0x22, bytes[0] != 0x0A {
+                csv.delimiter = bytes[0]
+            } else {
+                reader.report("delimiter", "\"delimiter\" must be one character")
+            }
+        }
         csv.columns = reader.strings("columns")
         csv.rest = reader.string("rest")
         if let value = reader.setting("null_as") {
@@ -44,7 +53,8 @@ extension SinkKind {
         }
         if format == "csv" { return csv }
         for key in ["columns", "rest", "null_as", "delimiter"] where reader.isPresent(key) {
-            reader.reportKey(key, "\"\(key)\" has no meaning here: only CSV has it")
+            reader.reportKey(
+                key, "\"\(key)\" is for CSV: name the file .csv or .tsv, or give `format: csv`")
         }
         return nil
     }
@@ -60,7 +70,7 @@ extension SinkKind {
         options.goesByArrival = roll.choice("by") == "arrival"
         for finding in roll.finish() { reader.add(finding) }
         if let problem = options.problem {
-            reader.report("path", "\"path\" \(problem)")
+            reader.report("path", "\"path\": \(problem)")
         }
         return options
     }

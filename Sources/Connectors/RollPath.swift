@@ -19,11 +19,11 @@ struct RollOptions: Sendable {
         }
     }
 
-    /// What is wrong, in words that go on a sentence about the path.
+    /// What is wrong with the path.
     var problem: String? {
         if let pathProblem { return pathProblem }
         guard bytes == nil, periodMilliseconds == nil, names?.unit == nil else { return nil }
-        return "has no meaning here: it says nothing of time, and `roll` has no size and no every"
+        return "a path that rolls needs a size or every in roll, or a part of the time such as %d"
     }
 }
 
@@ -78,8 +78,8 @@ struct RollPath: Sendable {
                     let text = "%" + (letter.map { String($0) } ?? "")
                     return .failure(
                         Problem(
-                            text: "has no meaning here at \"\(text)\": a path that rolls has "
-                                + "%Y %m %d %H %M %S, %n, and %% for a percent sign"))
+                            text: "a path that rolls has %Y %m %d %H %M %S, %n, and %% for a "
+                                + "percent sign, not \"\(text)\""))
                 }
             }
             result.steps.append(parts)
@@ -87,8 +87,8 @@ struct RollPath: Sendable {
         guard hasNumber else {
             return .failure(
                 Problem(
-                    text: "has no meaning here without %n, the number of a file's first row, "
-                        + "such as part-%n.jsonl"))
+                    text: "a path that rolls needs %n, the number of a file's first row, such as "
+                        + "part-%n.jsonl"))
         }
         return .success(result)
     }

@@ -77,13 +77,33 @@ final class SinkFile {
     func write(_ bytes: UnsafeRawBufferPointer) throws(ConnectorError) {
         guard bytes.count > 0 else { return }
         try goOn()
-        if hasChanged {
-            unsafe pending.append(contentsOf: bytes)
-            if !rules.isKept, isDue { try settle() }
-            return
-        }
-        try unsafe put(bytes)
+        try unsafe place(bytes)
+        if change != nil, !rules.isKept, isDue { try settle() }
     }
+
+    /// Writes rows, unless they have to wait.
+    private func place(_ bytes: UnsafeRawBufferPointer) throws(ConnectorError) {
+        guard !hasChanged else { return unsafe pending.append(contentsOf: bytes) }
+        let (before, start) = (length, monotonicNanoseconds())
+        try unsafe put(bytes)
+        guard monotonicNanoseconds() >= start + Self.pauseNanoseconds else { return }
+        try unsafe takeBack(bytes, to: before)
+    }
+
+    /// The thread had to pause between looking at the path and writing. A file that was renamed
+    /// meanwhile may have been packed and removed without these rows, so they go into the next one.
+    private func takeBack(
+        _ bytes: UnsafeRawBufferPointer, to before: UInt64
+    ) throws(ConnectorError) {
+        guard let found = findChange() else { return }
+        if case .truncated = found { return }
+        (change, changedAt) = (found, monotonicNanoseconds())
+        try cut(to: before)
+        unsafe pending.append(contentsOf: bytes)
+    }
+
+    /// Within less time nobody can rename a file and read it to its end.
+    private static let pauseNanoseconds: UInt64 = 1_000_000
 
     func write(_ bytes: [UInt8]) throws(ConnectorError) {
         try unsafe bytes.span.bytes.withUnsafeBytes { bytes throws(ConnectorError) in
@@ -159,7 +179,7 @@ final class SinkFile {
         let bytes = owed
         owed = []
         try unsafe bytes.span.bytes.withUnsafeBytes { bytes throws(ConnectorError) in
-            try unsafe put(bytes)
+            try unsafe place(bytes)
         }
     }
 
@@ -248,8 +268,13 @@ final class SinkFile {
 
     /// Everything is in the file from here on.
     func finish() throws(ConnectorError) {
-        try settle(isLast: true)
-        try goOn()
+        // It may be renamed once more while the last rows are written.
+        for _ in 0..<8 {
+            try settle(isLast: true)
+            try goOn()
+            if change == nil { return }
+        }
+        throw ConnectorError("error: \(shown): is renamed again and again; rows are missing in it")
     }
 
     func close() {

@@ -37,8 +37,8 @@ package enum StopSignals {
     private static let stop: UInt8 = 0
     private static let hangUp: UInt8 = 1
 
-    /// Calls `stop` once there was a signal that ends the run, and `hangUp` for each SIGHUP, both on
-    /// threads of their own.
+    /// Calls `stop` once there was a signal that ends the run, and `hangUp` for each SIGHUP, both
+    /// on threads of their own.
     package static func whenStopped(
         _ stop: @escaping @Sendable () -> Void, hangUp: @escaping @Sendable () -> Void = {}
     ) {

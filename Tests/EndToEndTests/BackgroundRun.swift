@@ -65,8 +65,9 @@ extension TemporaryFolder {
     /// names begin as given; sorted.
     func numbers(in place: String, _ prefix: String) throws -> [Int] {
         let script = """
-            cd "$0" && for f in "$1"*; do case "$f" in
-            *.gz) gzip -dc "$f" ;; *.zst) zstd -qdc "$f" ;; *) cat "$f" ;; esac; done
+            cd "$0" && for f in "$1"*; do
+            case "$f" in *.gz*|*.zst*) gzip -dcf <"$f" | gzip -dcf | zstd -qdcf ;; *) cat "$f" ;;
+            esac; done
             """
         let read = try Tool.run(
             arguments: ["-c", script, self(place), prefix], executable: "/bin/sh")
@@ -96,4 +97,10 @@ extension TemporaryFolder {
             \(more)
             """, to: "pipeline.yaml")
     }
+}
+
+/// A number with zeros before it.
+func padded(_ number: Int, _ digits: Int) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, digits - text.count)) + text
 }

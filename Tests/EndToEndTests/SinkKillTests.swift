@@ -4,16 +4,15 @@ import Testing
 
 /// Outputs of every form over kills: each row is there once, whatever was going on.
 @Suite(.timeLimit(.minutes(20))) struct SinkKillTests {
-    private static let count = 30_000
+    private static let count = 60_000
     private let folder = TemporaryFolder()
 
     private func fill() {
         var text = ""
         for number in 0..<Self.count {
             let second = number / 10
-            let time = String(
-                format: "2025-03-%02dT%02d:%02d:%02dZ", 1 + second / 1200, second / 60 % 20 + 2,
-                second % 60, number % 60)
+            let clock = [second / 60 % 20 + 2, second % 60, number % 60].map { padded($0, 2) }
+            let time = "2025-03-\(padded(1 + second / 1200, 2))T\(clock.joined(separator: ":"))Z"
             text += "{\"n\":\(number),\"at\":\"\(time)\",\"text\":\"a, \\\"b\\\" \(number % 7)\"}\n"
         }
         folder.write(text, to: "in.jsonl")
@@ -52,7 +51,7 @@ import Testing
             process.standardError = FileHandle(forWritingAtPath: folder("errors"))
             try process.run()
             if kills < 12 {
-                let deadline = Date() + Double.random(in: 0.05..<0.4, using: &random)
+                let deadline = Date() + Double.random(in: 0.02..<0.15, using: &random)
                 while process.isRunning, Date() < deadline { sched_yield() }
                 if process.isRunning {
                     kill(process.processIdentifier, SIGKILL)
