@@ -14,6 +14,8 @@ public struct RunContext: Sendable {
     public var resumption = Resumption()
     /// Tells a person what does not stop the run; lines end with "\n".
     public var warn: @Sendable (String) -> Void = { _ in }
+    /// A sink's rows are dead letters, whose fields differ from one kind to the other.
+    public var takesDeadLetters = false
     /// Makes what reads the event time of rows, on the thread that will use it; nil when the
     /// pipeline has none.
     public var makeRowClock: (@Sendable () -> (any RowClock)?)?

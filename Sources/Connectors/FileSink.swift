@@ -40,7 +40,7 @@ final class FileSink: Sink {
         packing = Packing.split(options.finalPath).packing
         packer = packing.map { RowPacker($0) }
         let path = resolve(options.path, in: context.folder)
-        let known = context.resumption.positions[options.path]
+        let known = context.resumption.position(of: options.path, at: path)
         let position = known.flatMap { SinkPosition($0) }
         var (place, shown) = (path, options.path)
         if path != resolve(options.finalPath, in: context.folder) {
@@ -211,6 +211,20 @@ func forEachRow(_ rows: UnsafeRawBufferPointer, _ body: (Span<UInt8>) -> Void) {
         while end < all.count, all[end] != 0x0A { end += 1 }
         body(all.extracting(start..<end))
         start = end + 1
+    }
+}
+
+extension Resumption {
+    /// The position under the path as it is written, or of the very file that stands there now: a
+    /// path may come from the environment.
+    fileprivate func position(of shown: String, at path: String) -> [UInt8]? {
+        if let known = positions[shown], SinkPosition(known) != nil { return known }
+        guard let status = FileStatus(path) else { return nil }
+        return positions.values.first { bytes in
+            let files = SinkPosition(bytes)?.files ?? []
+            return files.count == 1 && files[0].first == 0 && files[0].inode == status.inode
+                && files[0].device == status.device
+        }
     }
 }
 

@@ -11,8 +11,12 @@ extension SinkKind {
         options.csv = csvOptions(&reader, options.finalPath)
         options.roll = rollOptions(&reader, options.finalPath)
         guard reader.isPresent("path") else { return nil }
-        let configured = options
+        let declared = options
         return { (context: RunContext) throws(ConnectorError) -> OpenedSink in
+            var configured = declared
+            if context.takesDeadLetters, let csv = configured.csv, csv.columns == nil {
+                configured.csv?.rest = csv.rest ?? "rest"
+            }
             if let roll = configured.roll {
                 return .rows(try RollingFileSink(configured, roll, context))
             }
@@ -106,6 +110,7 @@ extension SectionSpecification {
                 example: "[id, name, total]"),
             .optional(
                 "rest", .text("a column"),
+                usual: .described("rest for dead letters without columns, else none"),
                 "A column that holds the fields without a column of their own, as a JSON object.",
                 example: "other"),
             .optional(

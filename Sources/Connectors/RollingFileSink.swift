@@ -24,6 +24,8 @@ final class RollingFileSink: Sink {
     private var fields = RowFields()
     /// The part that took the last row, and the unit of time that the row was in.
     private var current: (part: RolledPart, unit: Int64)?
+    /// Files of others that are to make room; gone once the first row or commit comes.
+    private var obsolete: [SinkFile] = []
     private var isOver = false
 
     /// So many files are open at once, for rows that come out of their order.
@@ -60,6 +62,7 @@ final class RollingFileSink: Sink {
     /// Nothing is known of the files that are there.
     private func begin() throws(ConnectorError) {
         for found in names.files(in: context.folder) {
+            // It is removed only when no other pipeline writes to it.
             let path = resolve(found.path, in: context.folder)
             guard let status = FileStatus(path), status.size > 0, status.type == S_IFREG else {
                 continue
@@ -70,8 +73,13 @@ final class RollingFileSink: Sink {
                     "error: \(found.path): no run of this store has written it; move such files "
                         + "away, or run with --overwrite to remove them all")
             }
-            try remove(file)
+            obsolete.append(file)
         }
+    }
+
+    private func clear() throws(ConnectorError) {
+        for file in obsolete { try remove(file) }
+        obsolete = []
     }
 
     private func goOn(_ position: SinkPosition) throws(ConnectorError) {
@@ -137,6 +145,7 @@ final class RollingFileSink: Sink {
     // MARK: Rows
 
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
+        try clear()
         try nameCounted()
         let times = goesByEvent ? unsafe clock?.times(of: rows) ?? [] : []
         let arrival = epochMilliseconds()
@@ -266,6 +275,7 @@ final class RollingFileSink: Sink {
 
     func prepareCommit() throws(ConnectorError) {
         guard !isOver else { return }
+        try clear()
         try nameCounted()
         for part in parts {
             try part.complete()
@@ -310,6 +320,7 @@ final class RollingFileSink: Sink {
     func finish() throws(ConnectorError) {
         guard !isOver else { return }
         defer { end() }
+        try clear()
         try nameCounted()
         for part in parts {
             try part.complete()

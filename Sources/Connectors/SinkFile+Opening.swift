@@ -21,7 +21,7 @@ extension SinkFile {
     func open() throws(ConnectorError) {
         let isThere = try prepare()
         if isSpecial { return }
-        if rules.overwrites {
+        if rules.overwrites, !rules.appends {
             beginsAnew = length > 0
         } else if length > 0, !rules.appends {
             throw refusal("holds \(length) bytes that no run of this store has written")
@@ -52,8 +52,8 @@ extension SinkFile {
         case .empty:
             let what = try leave(known)
             rules.warn("\(shown): \(what); rows go on in the new file\n")
-        case .foreign where rules.overwrites: beginsAnew = true
         case .foreign where rules.appends: noteMissingBreak()
+        case .foreign where rules.overwrites: beginsAnew = true
         case .foreign:
             throw refusal("is not the file as earlier runs have left it")
         }
@@ -180,8 +180,10 @@ extension SinkFile {
         try cut(to: end)
     }
 
-    private func noteMissingBreak() {
+    /// Rows that go behind a line without an end begin a line of their own.
+    func noteMissingBreak() {
         var byte: UInt8 = 0x0A
+        lacksBreak = false
         guard length > 0, !rules.isPacked else { return }
         _ = unsafe pread(descriptor, &byte, 1, off_t(length - 1))
         lacksBreak = byte != 0x0A

@@ -214,8 +214,10 @@ final class SinkFile {
     private static let pendingLimit = 1 << 20
 
     private func follow(_ change: Change) throws(ConnectorError) {
+        told = nil
         if case .truncated(let size) = change {
-            length = size
+            length = FileStatus(descriptor)?.size ?? size
+            noteMissingBreak()
             rules.warn("\(shown): was truncated; rows are appended to it\n")
             return
         }
@@ -229,7 +231,9 @@ final class SinkFile {
                 return
             }
             try lock(next)
-            guard let found = FileStatus(next), found.size == 0, found.type == S_IFREG else {
+            guard let found = FileStatus(next), found.type == S_IFREG,
+                found.size == 0 || rules.appends
+            else {
                 throw ConnectorError(
                     "error: \(shown): was replaced by a file that holds something already; "
                         + "move that one away and start again")
@@ -241,8 +245,8 @@ final class SinkFile {
         }
         retired.append(old)
         descriptor = next
-        length = 0
-        lacksBreak = false
+        length = status?.size ?? 0
+        noteMissingBreak()
         let what = if case .deleted = change { "deleted" } else { "renamed" }
         rules.warn("\(shown): was \(what); rows go on in a new file\n")
     }

@@ -42,7 +42,8 @@ import Testing
     }
 
     private static let pieces = [
-        "", " ", "a", "ü", "€𝄞", ",", ";", "\t", "\"", "\"\"", "\n", "\r\n", "\r", "'", "\\", "null",
+        "", " ", "a", "ü", "€𝄞", ",", ";", "\t", "\"", "\"\"", "\n", "\r\n", "\r", "'", "\\",
+        "null",
         "NULL", "0012", "1e5", "=1+1", "\u{FEFF}", "x y", " lead", "trail ", "{}", "true",
     ]
 
@@ -65,8 +66,8 @@ import Testing
                 // The first row names the columns, so it has all of them.
                 record.fields.shuffle(using: &random)
                 if input.isEmpty {
-                    record.fields.sort {
-                        columns.firstIndex(of: $0.name)! < columns.firstIndex(of: $1.name)!
+                    record.fields = columns.compactMap { column in
+                        record[column].map { Field(column, $0) }
                     }
                 }
                 input += record.description + "\n"
@@ -92,7 +93,8 @@ import Testing
         case 1: return (nil, "")
         case 2: return (.boolean(true), "true")
         case 3:
-            let text = ["12", "-0.5", "1e400", "89490200001234567890", "1.50"]
+            let text =
+                ["12", "-0.5", "1e400", "89490200001234567890", "1.50"]
                 .randomElement(using: &random) ?? ""
             return (.decimal(text), text)
         case 4:
@@ -115,7 +117,8 @@ import Testing
 
     @Test func `a field without a column is a dead letter, or goes to the rest`() throws {
         folder.write(
-            "{\"a\":1,\"b\":2}\n{\"a\":3,\"c\":4,\"b\":5}\n{\"b\":6,\"a\":7,\"a\":8}\n", to: "in.jsonl")
+            "{\"a\":1,\"b\":2}\n{\"a\":3,\"c\":4,\"b\":5}\n{\"b\":6,\"a\":7,\"a\":8}\n",
+            to: "in.jsonl")
         pipeline("path: out/o.csv")
         #expect(try run().status == 0)
         #expect(folder.text("out/o.csv") == "a,b\n1,2\n8,6\n")
@@ -133,6 +136,28 @@ import Testing
             #expect(rows.first == names)
             let cells: Value = columns.isEmpty ? ["3", "5", "{\"c\":4}"] : ["5", "3", "{\"c\":4}"]
             #expect(rows[2] == cells && rows.count == 4)
+        }
+    }
+
+    @Test func `dead letters of several kinds go into one CSV`() throws {
+        folder.write("{\"a\":1}\n{\n{\"a\":2}\n", to: "in.jsonl")
+        folder.write("function process(r) if r.a == 2 then error('two') end end", to: "r.lua")
+        folder.write(
+            """
+            source: {file: {path: in.jsonl}}
+            stages: [{name: a, transform: r.lua}]
+            sinks:
+              - {from: a, file: {path: out/o.jsonl}}
+              - {from: dead_letters, file: {path: out/dead.csv}}
+            """, to: "pipeline.yaml")
+        let run = try run()
+        #expect(run.status == 0, "\(run.errors)")
+        let letters = try rows("dead.csv")
+        guard case .array(let columns)? = letters.first else { return }
+        #expect(letters.count == 3 && columns.last == "rest")
+        for letter in letters {
+            guard case .array(let cells) = letter else { continue }
+            #expect(cells.count == columns.count)
         }
     }
 
@@ -174,13 +199,16 @@ import Testing
         #expect(wrong.status == 1 && wrong.errors.contains("has the columns b, a, not x"))
     }
 
-    @Test func `packed outputs without a row are sound, and declared columns make a header`() throws {
+    @Test func `packed outputs without a row are sound, and declared columns make a header`() throws
+    {
         folder.write("", to: "in.jsonl")
-        for (name, tool) in [("o.jsonl.gz", "gzip"), ("o.jsonl.zst", "zstd"), ("o.csv.gz", "gzip")] {
+        for (name, tool) in [("o.jsonl.gz", "gzip"), ("o.jsonl.zst", "zstd"), ("o.csv.gz", "gzip")]
+        {
             pipeline("path: out/\(name)" + (name.contains("csv") ? ", columns: [a, b]" : ""))
             #expect(try run("--fresh").status == 0)
             let test = try Tool.run(
-                "-c", "\(tool) -t '\(folder("out/" + name))' && \(tool) -dc '\(folder("out/" + name))'",
+                "-c",
+                "\(tool) -t '\(folder("out/" + name))' && \(tool) -dc '\(folder("out/" + name))'",
                 executable: "/bin/sh")
             #expect(test.status == 0 && test.output == (name.contains("csv") ? "a,b\n" : ""))
         }
@@ -194,7 +222,9 @@ import Testing
         ] {
             pipeline(options)
             let lint = try Tool.run("lint", folder.path)
-            #expect(lint.errors.contains(words) && lint.errors.contains("pipeline.yaml:"), "\(lint.errors)")
+            #expect(
+                lint.errors.contains(words) && lint.errors.contains("pipeline.yaml:"),
+                "\(lint.errors)")
         }
     }
 }

@@ -117,7 +117,8 @@ import Testing
                 rotated += 1
                 let create = Bool.random(using: &random) ? " && touch \(name)" : ""
                 _ = try Tool.run(
-                    "-c", "cd '\(folder("out"))' && mv \(name) \(name.dropLast(3))-\(rotated)."
+                    "-c",
+                    "cd '\(folder("out"))' && mv \(name) \(name.dropLast(3))-\(rotated)."
                         + "\(name.split(separator: ".").last ?? "")\(create)",
                     executable: "/bin/sh")
             }

@@ -76,15 +76,17 @@ import Testing
         #expect(files.map { folder.read("out/\($0)") } == before)
         #expect(files.map { folder.inode("out/\($0)") } == inodes)
         try live.append(4...4)
-        #expect(try { () in
-            try live.wait("the next row") { try numbers(prefix).contains(4) }
-            return live.stop()
-        }() == 0)
+        #expect(
+            try { () in
+                try live.wait("the next row") { try numbers(prefix).contains(4) }
+                return live.stop()
+            }() == 0)
     }
 
     private func numbers(_ prefix: String) throws -> [Int] {
         let listing = try Tool.run(
-            "-c", "cd '\(folder("out"))' && for f in \(prefix)*; do case $f in *.gz) gzip -dc $f ;; "
+            "-c",
+            "cd '\(folder("out"))' && for f in \(prefix)*; do case $f in *.gz) gzip -dc $f ;; "
                 + "*) cat $f ;; esac; done", executable: "/bin/sh")
         return listing.output.split(separator: "\n").compactMap { Int($0.filter(\.isNumber)) }
     }
@@ -113,7 +115,8 @@ import Testing
 
     @Test func `a folder may be moved, and a copied one goes on`() throws {
         folder.writePipeline(path: "p/out/o.jsonl")
-        folder.write(folder.text("pipeline.yaml").replacing("p/out", with: "out"), to: "p/pipeline.yaml")
+        folder.write(
+            folder.text("pipeline.yaml").replacing("p/out", with: "out"), to: "p/pipeline.yaml")
         folder.write("{\"n\":1}\n{\"n\":2}\n", to: "p/in.jsonl")
         #expect(try Tool.run("run", folder("p"), "--once").status == 0)
         folder.rename("p", to: "q")
@@ -204,6 +207,14 @@ import Testing
         #expect(live.stop() == 0)
         #expect(folder.text("out/late.jsonl") == folder.text("out/o.jsonl"))
         #expect(folder.read("out/late.jsonl.partial") == nil)
+        // The next run goes on in the file with its name.
+        let before = folder.text("out/late.jsonl").split(separator: "\n").count
+        let next = try BackgroundRun(folder, "--once")
+        try next.wait("more rows") {
+            folder.text("out/late.jsonl").split(separator: "\n").count > before
+        }
+        #expect(next.stop() == 0)
+        #expect(folder.text("out/late.jsonl") == folder.text("out/o.jsonl"))
         #expect(try run("--once", "--fresh", "--data", folder("x")).status == 1)
     }
 
@@ -225,7 +236,8 @@ import Testing
         let last = try run("--once")
         #expect(last.status == 0, "\(last.errors)")
         let read = try Tool.run(
-            "-c", "cd '\(folder("out"))' && for f in *; do case $f in *.zst) zstd -qdc $f ;; "
+            "-c",
+            "cd '\(folder("out"))' && for f in *; do case $f in *.zst) zstd -qdc $f ;; "
                 + "*) cat $f ;; esac; done", executable: "/bin/sh")
         let rows = read.output.split(separator: "\n").filter { $0 != "n,pad" }
         #expect(rows.count == count)

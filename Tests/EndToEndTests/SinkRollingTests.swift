@@ -69,9 +69,10 @@ import Testing
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
         #expect(
-            try files() == stride(from: 1, through: 11, by: 2).map { number in
-                padded(number, 12) + ".jsonl"
-            })
+            try files()
+                == stride(from: 1, through: 11, by: 2).map { number in
+                    padded(number, 12) + ".jsonl"
+                })
         let all = try files().map { folder.text("out/\($0)") }.joined()
         #expect(all == (1...12).map { Self.row($0, "x") }.joined())
         let fresh = try run("--fresh")
@@ -80,7 +81,8 @@ import Testing
         #expect(try files().count == 6)
     }
 
-    @Test func `a file that is written ends in partial, and is closed when its hour is over`() throws
+    @Test func `a file that is written ends in partial, and is closed when its hour is over`()
+        throws
     {
         folder.write("", to: "in.jsonl")
         pipeline("{path: \"out/%H-%n.jsonl\", roll: {every: 1h}}", more: "commit: {every: 20ms}")

@@ -87,6 +87,38 @@ import Testing
         if name.hasSuffix("csv") { #expect(folder.text("out/\(name)").hasPrefix("n\n6\n")) }
     }
 
+    @Test func `a file that was cut within a row goes on with a row of its own`() throws {
+        let live = try start("o.jsonl", fresh: false)
+        try pass(live, 1...5, "o.jsonl")
+        try shell("truncate -s 12 out/o.jsonl")
+        try live.wait("the log") { live.errors.contains("was truncated") }
+        try live.append(6...6)
+        try live.wait("row 6") { folder.text("out/o.jsonl").hasSuffix("{\"n\":6}\n") }
+        #expect(live.stop() == 0)
+        #expect(folder.text("out/o.jsonl") == "{\"n\":0}\n{\"n\"\n{\"n\":6}\n")
+    }
+
+    @Test func `what somebody else appends meanwhile is kept, and so is each row`() throws {
+        let live = try start("o.jsonl", fresh: false)
+        try shell("echo '{\"n\":100}' >> out/o.jsonl")
+        try pass(live, 101...102, "o.jsonl")
+        #expect(live.stop() == 0)
+        folder.writePipeline(path: "out/o.jsonl")
+        try live.append(103...103)
+        #expect(try Tool.run("run", folder.path, "--once").status == 0)
+        #expect(try folder.numbers(in: "out", "o.jsonl") == [0, 100, 101, 102, 103])
+    }
+
+    @Test func `a file with something in it that takes the place is left alone`() throws {
+        let live = try start("o.jsonl", fresh: false)
+        folder.write("mine\n", to: "new")
+        try shell("mv out/o.jsonl old && mv new out/o.jsonl")
+        #expect(live.waitForEnd() == 1)
+        #expect(live.errors.contains("out/o.jsonl: was replaced by a file that holds something"))
+        #expect(folder.text("out/o.jsonl") == "mine\n")
+        #expect(try folder.numbers(in: ".", "old") == [0])
+    }
+
     /// The numbers of a file in their order; a header of CSV counts for nothing.
     private func rows(_ name: String) throws -> [Int] {
         let read = try Tool.run(
