@@ -98,6 +98,27 @@ import Testing
         }
     }
 
+    @Test(
+        arguments: [
+            "{path: out/o.jsonl.gz}", "{path: out/o.csv}",
+            "{path: \"out/%n.jsonl\", roll: {size: 4KiB}}",
+        ], ["at_least_once", "at_most_once"])
+    func `weaker promises hold for every form`(sink: String, delivery: String) throws {
+        var random = SeededRandom(seed: UInt64(sink.utf8.count + delivery.utf8.count))
+        fill()
+        write(sink)
+        folder.write(
+            folder.text("pipeline.yaml") + "\ndelivery: \(delivery)\n", to: "pipeline.yaml")
+        let kills = try runWithKills(&random, workers: Int.random(in: 1...2, using: &random))
+        #expect(kills > 0, "the test must kill something")
+        let rows = try outcome().rows.filter { $0 != "n,at,text" }
+        if delivery == "at_least_once" {
+            #expect(Set(rows).count == Self.count, "none is missing")
+        } else {
+            #expect(Set(rows).count == rows.count, "none comes twice")
+        }
+    }
+
     @Test(arguments: 1...6)
     func `rotated and killed at any moment, each row is there once`(seed: Int) throws {
         var random = SeededRandom(seed: UInt64(seed))

@@ -162,7 +162,12 @@ final class Intake {
     /// A commit begins: adds where the sources stand, the letters that were run again, and the time
     /// where it is known here. `next` is the first record of the last batch that is not done.
     func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {
-        sources.addEntries(before: next ?? cutter?.next, to: &draft)
+        let isFinal = run.stopRequested.load(ordering: .relaxed)
+        // Records that must not come twice were committed when they were read; only a run that is
+        // being stopped gives back those that it has not begun with.
+        if run.plan.definition.delivery != .atMostOnce || isFinal {
+            sources.addEntries(before: next ?? cutter?.next, to: &draft)
+        }
         draft.replayed += replays.takeDone()
         clock?.addEntries(to: &draft)
         pacer.hasCommitted(now: monotonicNanoseconds())
