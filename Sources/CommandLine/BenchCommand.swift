@@ -25,6 +25,8 @@ struct BenchCommand: ParsableCommand {
     var records = 200_000
     @Option(help: "How many threads run rules.")
     var workers = 1
+    @Flag(help: "With a folder: begin its output files anew.")
+    var overwrite = false
     @Flag(help: "Instead: how soon the first row is out, and how long a record takes in a pipe.")
     var live = false
     @Option(help: "Records per second, with --live.")
@@ -98,6 +100,7 @@ struct BenchCommand: ParsableCommand {
         options.once = true
         options.trial = FolderTrial()
         options.workers = workers
+        options.overwrites = overwrite
         let run: PipelineRun
         do {
             run = try PipelineRun.start(try loadPlan(folder), options: options)

@@ -27,6 +27,8 @@ struct RunCommand: ParsableCommand {
     var data: String?
     @Flag(help: "Begin anew and keep nothing: the store is neither read nor written.")
     var fresh = false
+    @Flag(help: "Begin output files anew that no run of this store has written.")
+    var overwrite = false
     @Option(help: "How many threads run rules.")
     var workers = 1
     @Option(help: "Write a summary as JSON to this file when the run ends well.")
@@ -47,6 +49,7 @@ struct RunCommand: ParsableCommand {
         options.once = once
         options.trial = FolderTrial()
         options.drain = drain
+        options.overwrites = overwrite
         options.workers = workers
         options.inputs = input
         let inFolder = folder.hasSuffix("/") ? folder + "data" : folder + "/data"
@@ -61,7 +64,11 @@ struct RunCommand: ParsableCommand {
         if let period = plan.definition.catalogueNanoseconds { keeper?.start(every: period) }
         let server = try ControlSocket.serve(pipeline, data: options.data, keeper)
         defer { server?.stop() }
-        StopSignals.whenStopped { pipeline.requestStop() }
+        StopSignals.whenStopped {
+            pipeline.requestStop()
+        } hangUp: {
+            reload(pipeline)
+        }
         let progress = isatty(2) == 1 ? ProgressLine(pipeline) : nil
         let result = pipeline.wait()
         progress?.finish()
@@ -79,6 +86,21 @@ struct RunCommand: ParsableCommand {
             if outcome.files.hasEnded, !outcome.files.failed.isEmpty {
                 throw CommandFailure(exitCode: 1, text: outcome.failedFiles)
             }
+        }
+    }
+
+    /// SIGHUP: rules are loaded again; sinks see by themselves which files were renamed.
+    private func reload(_ pipeline: PipelineRun) {
+        var request = ReloadRequest()
+        request.by = "signal"
+        let outcome = pipeline.reload(request)
+        switch outcome.result {
+        case .unchanged:
+            writeError("SIGHUP: the rules are unchanged; files that were renamed are reopened\n")
+        case .active: writeError("SIGHUP: \(outcome.version) is active\n")
+        case .refused:
+            let step = outcome.step ?? "?"
+            writeError("SIGHUP: refused at the step \(step): \(outcome.reason ?? "")\n")
         }
     }
 

@@ -17,6 +17,11 @@ public struct RunContext: Sendable {
     public var noteFiles: (@Sendable (FileCounts) -> Void)?
     /// Tells a person what does not stop the run; lines end with "\n".
     public var warn: @Sendable (String) -> Void = { _ in }
+    /// A sink's rows are dead letters, whose fields differ from one kind to the other.
+    public var takesDeadLetters = false
+    /// Makes what reads the event time of rows, on the thread that will use it; nil when the
+    /// pipeline has none.
+    public var makeRowClock: (@Sendable () -> (any RowClock)?)?
 
     /// Creates a context.
     public init(
@@ -30,6 +35,14 @@ public struct RunContext: Sendable {
     }
 }
 
+/// Reads the event time of rows; used by one thread.
+public protocol RowClock: AnyObject {
+    /// How late a row may come after a newer one, in milliseconds.
+    var patienceMilliseconds: Int64 { get }
+    /// The time of each of some whole rows, in milliseconds since 1970; nil for one without.
+    func times(of rows: UnsafeRawBufferPointer) -> [Int64?]
+}
+
 /// Where a connector goes on.
 public struct Resumption: Sendable {
     /// True when positions are kept in a store, so that a later run will go on.
@@ -38,6 +51,8 @@ public struct Resumption: Sendable {
     public var cutsUncommitted = true
     /// The positions at the last commit, under the connector's own names.
     public var positions: [String: [UInt8]] = [:]
+    /// True when outputs that are not known from positions may be replaced.
+    public var overwrites = false
 
     /// Creates the resumption of a run that keeps nothing.
     public init() {}

@@ -11,6 +11,15 @@ public protocol Sink: AnyObject {
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError)
     /// Called when no more rows are at hand: what was written must become visible now.
     func flush() throws(ConnectorError)
+    /// Called several times a second between two writes, whether or not rows come: a sink looks
+    /// here whether somebody has changed what it writes to.
+    ///
+    /// - Returns: true when a commit is wanted soon, though perhaps no rows wait for one.
+    func look() throws(ConnectorError) -> Bool
+    /// A commit begins: what was written must be complete before `takePositions` tells of it.
+    func prepareCommit() throws(ConnectorError)
+    /// True when the positions that were taken last must be kept before anything else is written.
+    var awaitsCommit: Bool { get }
     /// Calls with each position that has changed since the last call, under names of the sink's
     /// own.
     func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void)
@@ -26,6 +35,12 @@ public protocol Sink: AnyObject {
 }
 
 extension Sink {
+    /// Nobody can change it.
+    public func look() throws(ConnectorError) -> Bool { false }
+    /// Rows are complete as soon as they are written.
+    public func prepareCommit() throws(ConnectorError) {}
+    /// Nothing waits.
+    public var awaitsCommit: Bool { false }
     /// Says nothing: rows cannot be taken back.
     public func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {}
     /// Nothing to wait for.

@@ -1,229 +1,248 @@
-package import Connecting
+internal import Connecting
 internal import Glibc
+internal import Records
+internal import Threads
 
-/// Rows into a file. With `--once` they go to a file beside it that takes its name at the end, so
-/// nobody ever reads half a result. In a run that keeps positions the file is cut back to its last
-/// committed length, and goes on from there.
+/// What `sinks.file` says.
+struct FileSinkOptions: Sendable {
+    var path: String
+    var appends = false
+    /// The options of CSV; nil for JSON lines.
+    var csv: CSVOptions?
+    var roll: RollOptions?
+}
+
+/// Rows into one file, visible as they are committed.
+///
+/// A run that keeps positions goes on where its last commit was; see `SinkFile`. A path that ends
+/// in `.partial` loses that ending when a `--once` run has ended well.
 final class FileSink: Sink {
-    private let path: String
-    private var partial: String?
-    private let shown: String
-    private let resumption: Resumption
-    private let appends: Bool
-    private var descriptor: Int32 = -1
-    private var length: UInt64 = 0
-    private var told: [UInt8] = []
+    private let options: FileSinkOptions
+    private let context: RunContext
+    private let packing: Packing?
+    private let packer: RowPacker?
+    private let file: SinkFile
+    private let writer: CSVRowWriter?
+    /// The name that the file takes at the end; nil when it has it already.
+    private var finalPath: String?
+    private var lines: [UInt8] = []
+    private var told: [UInt8]?
+    private var memberBegan: UInt64 = 0
+    private var isOver = false
 
-    init(path: String, append: Bool, context: RunContext) throws(ConnectorError) {
-        shown = path
-        self.path = resolve(path, in: context.folder)
-        resumption = context.resumption
-        appends = append
-        let type = fileType(self.path)
-        if type == S_IFDIR {
-            throw ConnectorError("error: \(path): is a directory; name a file in sinks.file.path")
-        }
-        try Self.makeFolders(for: self.path, shown: path)
-        let isSpecial = type != nil && type != S_IFREG
-        let known = resumption.positions[self.path].flatMap(Committed.init)
-        if let known, !isSpecial {
-            try goOn(known, context)
-        } else if context.once && !append && !isSpecial {
-            partial = Self.partialPath(self.path)
-            try openFile(Self.partialPath(self.path), O_TRUNC)
-        } else {
-            try openFile(self.path, append || isSpecial ? O_APPEND : O_TRUNC)
-            if append && !isSpecial { length = UInt64(max(lseek(descriptor, 0, SEEK_END), 0)) }
-        }
+    convenience init(path: String, append: Bool, context: RunContext) throws(ConnectorError) {
+        try self.init(FileSinkOptions(path: path, appends: append), context)
     }
 
-    /// How much of which file was committed.
-    private struct Committed {
-        var isPartial: Bool
-        var length: UInt64
-
-        init(isPartial: Bool, length: UInt64) {
-            self.isPartial = isPartial
-            self.length = length
-        }
-
-        init?(_ bytes: [UInt8]) {
-            let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-            guard words.count == 2, let length = UInt64(words[1]) else { return nil }
-            self.init(isPartial: words[0] == "partial", length: length)
-        }
-
-        var encoded: [UInt8] { Array("\(isPartial ? "partial" : "whole") \(length)".utf8) }
-    }
-
-    private static func partialPath(_ path: String) -> String {
-        let name = path.split(separator: "/").last ?? ""
-        return String(path.dropLast(name.count) + ".\(name).partial")
-    }
-
-    /// Opens what an earlier run has left and cuts off what it had not committed.
-    private func goOn(_ known: Committed, _ context: RunContext) throws(ConnectorError) {
-        let beside = Self.partialPath(path)
-        // A run that was killed between the two may have renamed it already.
-        let isPartial = known.isPartial && fileType(beside) == S_IFREG
-        if isPartial && context.once {
-            partial = beside
-        } else if isPartial {
-            try rename(beside)
-        }
-        try openFile(partial ?? path, 0)
-        let size = UInt64(max(lseek(descriptor, 0, SEEK_END), 0))
-        if !resumption.cutsUncommitted {
-            try cutTornRow(size)
-        } else if size >= known.length {
-            try cut(to: known.length)
-        } else {
-            context.warn(
-                "warning: \(shown): has \(size) bytes, \(known.length) were written; "
-                    + "somebody has cut it, and what is gone does not come again\n")
-            try cutTornRow(size)
-        }
-    }
-
-    private func cut(to size: UInt64) throws(ConnectorError) {
-        if ftruncate(descriptor, off_t(size)) != 0 || lseek(descriptor, 0, SEEK_END) < 0 {
-            throw ConnectorError("error: \(shown): \(systemText(errno)) (cutting it)")
-        }
-        length = size
-    }
-
-    /// Rows that were not committed stay, but for one that was not finished.
-    private func cutTornRow(_ size: UInt64) throws(ConnectorError) {
-        var end = size
-        var byte: UInt8 = 0
-        while end > 0, unsafe pread(descriptor, &byte, 1, off_t(end - 1)) == 1, byte != 0x0A {
-            end -= 1
-        }
-        try cut(to: end)
-    }
-
-    private func openFile(_ path: String, _ mode: Int32) throws(ConnectorError) {
-        descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | mode, 0o666)
-        if descriptor < 0, errno == EACCES || errno == ENXIO || errno == EINVAL {
-            // A device or a pipe may be writable only.
-            descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | mode, 0o666)
-        }
-        if descriptor < 0 {
-            throw ConnectorError("error: \(shown): \(systemText(errno)); the sink cannot be opened")
-        }
-    }
-
-    private static func makeFolders(for path: String, shown: String) throws(ConnectorError) {
-        var at = path.startIndex
-        while let slash = path[at...].firstIndex(of: "/") {
-            let folder = String(path[..<slash])
-            at = path.index(after: slash)
-            if folder.isEmpty || fileType(folder) == S_IFDIR { continue }
-            if unsafe mkdir(folder, 0o777) != 0 && errno != EEXIST {
-                throw ConnectorError("error: \(shown): \(systemText(errno)) (creating \(folder))")
+    init(_ options: FileSinkOptions, _ context: RunContext) throws(ConnectorError) {
+        self.options = options
+        self.context = context
+        packing = Packing.split(options.finalPath).packing
+        packer = packing.map { RowPacker($0) }
+        let path = resolve(options.path, in: context.folder)
+        let known = context.resumption.position(of: options.path, at: path)
+        let position = known.flatMap { SinkPosition($0) }
+        var (place, shown) = (path, options.path)
+        if path != resolve(options.finalPath, in: context.folder) {
+            let final = resolve(options.finalPath, in: context.folder)
+            // What a run has finished goes on under its final name.
+            let isFinished = fileType(path) == nil && fileType(final) != nil
+            if isFinished {
+                (place, shown) = (final, options.finalPath)
+            } else if context.once {
+                finalPath = final
             }
         }
+        let rules = SinkFileRules(context, appends: options.appends, isPacked: packing != nil)
+        file = SinkFile(path: place, shown: shown, rules: rules)
+        writer = try options.csv.map { (csv) throws(ConnectorError) in
+            CSVRowWriter(csv, columns: try options.columns(after: position))
+        }
+        if let position, let last = position.files.first {
+            told = known
+            try file.open(last)
+        } else if let older = OlderSinkPosition.find(
+            in: context.resumption.positions, path: options.path)
+        {
+            try file.open(older)
+        } else {
+            try file.open()
+            try takeHeader()
+        }
+        noteHeader()
     }
 
-    func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
-        do {
-            try unsafe writeAll(descriptor, rows, shown: shown)
-            length += UInt64(rows.count)
-        } catch {
-            throw ConnectorError("error: \(error.description); the rows were not written")
+    /// Rows that go behind those of another have its columns.
+    private func takeHeader() throws(ConnectorError) {
+        guard let writer, file.length > 0, !file.beginsAnew else { return }
+        let found = readHeader(file.descriptor, packing, options.csv?.delimiter ?? 0x2C)
+        if let problem = writer.adopt(found) {
+            throw ConnectorError("error: \(options.path): \(problem)")
         }
+    }
+
+    private func noteHeader() {
+        guard let header = writer?.header else { return }
+        file.head = packing?.pack(header) ?? header
+    }
+
+    // MARK: Rows
+
+    func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
+        guard let writer else { return try unsafe pass(rows) }
+        lines.removeAll(keepingCapacity: true)
+        var refused: [RefusedRow] = []
+        var index = 0
+        let isFirst = writer.columns == nil
+        unsafe forEachRow(rows) { row in
+            if let reason = writer.append(row, to: &lines) {
+                refused.append(RefusedRow(index: index, reason: "\(options.path): \(reason)"))
+            }
+            index += 1
+        }
+        if isFirst { noteHeader() }
+        let written = lines
+        try unsafe written.span.bytes.withUnsafeBytes { bytes throws(ConnectorError) in
+            try unsafe pass(bytes)
+        }
+        guard let first = refused.first else { return }
+        throw ConnectorError("error: \(first.reason)", remedy: .refuse(refused))
+    }
+
+    private func pass(_ bytes: UnsafeRawBufferPointer) throws(ConnectorError) {
+        guard let packer else { return try unsafe file.write(bytes) }
+        if packer.isEmpty { memberBegan = monotonicNanoseconds() }
+        unsafe packer.add(bytes)
+        if packer.isFull { try file.write(packer.end()) }
     }
 
     func flush() throws(ConnectorError) {}
 
+    func look() throws(ConnectorError) -> Bool {
+        guard !isOver else { return false }
+        if !file.rules.isKept, let packer, !packer.isEmpty,
+            monotonicNanoseconds() >= memberBegan + 1_000_000_000
+        {
+            // Without commits a member ends every second.
+            try file.write(packer.end())
+        }
+        return try file.look()
+    }
+
+    // MARK: Commits
+
+    func prepareCommit() throws(ConnectorError) {
+        guard !isOver else { return }
+        if let packer { try file.write(packer.end()) }
+        try file.settle()
+    }
+
+    var awaitsCommit: Bool { file.awaitsCommit && !isOver }
+
     func takePositions(_ body: (_ name: String, _ position: [UInt8]) -> Void) {
-        guard resumption.isKept else { return }
-        let now = Committed(isPartial: partial != nil, length: length).encoded
-        // An empty file needs no mention where it is begun anew without one.
-        guard now != told, appends || !(told.isEmpty && length == 0) else { return }
+        guard file.rules.isKept, let place = file.position() else { return }
+        var position = SinkPosition()
+        position.files = [place]
+        position.columns = writer?.columns
+        let now = position.encoded
+        guard now != told else { return }
         told = now
-        body(path, now)
+        body(options.path, now)
     }
 
     var syncer: (@Sendable () throws(ConnectorError) -> Void)? {
-        let descriptor = descriptor
-        let shown = shown
-        return { () throws(ConnectorError) in
-            // Pipes and devices have nothing to wait for.
-            if fdatasync(descriptor) != 0, errno != EINVAL, errno != EROFS {
-                throw ConnectorError("error: \(shown): \(systemText(errno)) (fdatasync)")
-            }
-        }
+        sync(file.descriptors, shown: options.path)
     }
+
+    // MARK: The end
 
     func finish() throws(ConnectorError) {
-        defer { closeDescriptor() }
-        guard let partial else { return }
-        if fsync(descriptor) != 0 {
-            throw ConnectorError("error: \(shown): \(systemText(errno)) (fsync)")
+        guard !isOver else { return }
+        defer { end() }
+        if let packer { try file.write(packer.end()) }
+        try file.finish()
+        if file.length == 0, !file.isSpecial {
+            // Readers of CSV want a header, and those of packed files one member at least.
+            let header = options.csv?.columns == nil ? [] : file.head
+            file.head = []
+            try file.write(header.isEmpty ? packing?.pack([]) ?? [] : header)
+            try file.finish()
         }
-        try rename(partial)
-        self.partial = nil
-    }
-
-    private func rename(_ partial: String) throws(ConnectorError) {
-        if unsafe Glibc.rename(partial, path) != 0 {
-            throw ConnectorError("error: \(shown): \(systemText(errno)) (rename)")
+        guard let finalPath, !file.isSpecial else { return }
+        if fsync(file.descriptor) != 0 {
+            throw ConnectorError("error: \(options.path): \(systemText(errno)) (fsync)")
         }
-    }
-
-    func abandon() {
-        closeDescriptor()
-        // The next run goes on with what was committed.
-        if let partial, !resumption.isKept { unsafe unlink(partial) }
-    }
-
-    private func closeDescriptor() {
-        if descriptor >= 0 { close(descriptor) }
-        descriptor = -1
-    }
-
-    deinit { closeDescriptor() }
-}
-
-extension SinkKind {
-    /// `file`: JSON lines into a file.
-    package static let file = SinkKind(name: "file", section: .fileSink) { reader in
-        let path = reader.string("path")
-        let append = reader.bool("append") ?? false
-        // Says that readers know revised rows; what is written stays the same.
-        _ = reader.bool("upsert")
-        guard let path else { return nil }
-        return { (context: RunContext) throws(ConnectorError) -> OpenedSink in
-            .rows(try FileSink(path: path, append: append, context: context))
+        guard unsafe rename(file.path, finalPath) == 0 else {
+            throw ConnectorError("error: \(options.path): \(systemText(errno)) (rename)")
         }
     }
+
+    func abandon() { end() }
+
+    private func end() {
+        // What is told from here on is as it stands now.
+        _ = file.position()
+        isOver = true
+        file.close()
+    }
+
+    deinit { file.close() }
 }
 
-extension SectionSpecification {
-    fileprivate static let fileSink = SectionSpecification(
-        "sink.file",
-        """
-        Rows into a file, each one JSON text and a line break. Folders of its path are made. With \
-        `--once` the file takes its name at the end of the run, so nobody reads half a result.
-        """,
-        keys: [
-            .required(
-                "path", .text("a file"),
-                "The file, relative to the pipeline folder; no other sink may write to it.",
-                example: "out/orders.jsonl"),
-            .optional(
-                "append", .flag, usual: .flag(false),
-                "Rows go behind what the file holds already; without it a new store begins the "
-                    + "file anew.",
-                example: "true"),
-            .upsert,
-        ])
+/// Waits until what was written to files is on stable storage.
+func sync(
+    _ descriptors: [Int32], shown: String
+) -> @Sendable () throws(ConnectorError) -> Void {
+    { () throws(ConnectorError) in
+        for descriptor in descriptors where fdatasync(descriptor) != 0 {
+            // Pipes and devices have nothing to wait for.
+            guard errno != EINVAL, errno != EROFS else { continue }
+            throw ConnectorError("error: \(shown): \(systemText(errno)) (fdatasync)")
+        }
+    }
 }
 
-extension KeySpecification {
-    static let upsert = KeySpecification.optional(
-        "upsert", .flag, usual: .flag(false),
-        "Says that readers keep the last revision of a row, so that windows may revise theirs.",
-        example: "true")
+/// Calls with each row, without its line break.
+func forEachRow(_ rows: UnsafeRawBufferPointer, _ body: (Span<UInt8>) -> Void) {
+    let all = unsafe Span<UInt8>(_unsafeBytes: rows)
+    var start = 0
+    while start < all.count {
+        var end = start
+        while end < all.count, all[end] != 0x0A { end += 1 }
+        body(all.extracting(start..<end))
+        start = end + 1
+    }
+}
+
+extension Resumption {
+    /// The position under the path as it is written, or of the very file that stands there now: a
+    /// path may come from the environment.
+    fileprivate func position(of shown: String, at path: String) -> [UInt8]? {
+        if let known = positions[shown], SinkPosition(known) != nil { return known }
+        guard let status = FileStatus(path) else { return nil }
+        return positions.values.first { bytes in
+            let files = SinkPosition(bytes)?.files ?? []
+            return files.count == 1 && files[0].first == 0 && files[0].inode == status.inode
+                && files[0].device == status.device
+        }
+    }
+}
+
+extension FileSinkOptions {
+    /// The path without `.partial` at its end.
+    var finalPath: String {
+        let ending = ".partial"
+        return path.hasSuffix(ending) ? String(path.dropLast(ending.count)) : path
+    }
+
+    /// The columns that earlier runs have begun with, when they are the declared ones.
+    func columns(after position: SinkPosition?) throws(ConnectorError) -> [String]? {
+        guard let known = position?.columns else { return nil }
+        if let declared = csv?.allColumns, declared != known {
+            throw ConnectorError(
+                "error: \(path): was begun with the columns \(known.joined(separator: ", ")); "
+                    + "move it away to begin one with others, or leave `columns` as it was")
+        }
+        return known
+    }
 }

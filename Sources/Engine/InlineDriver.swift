@@ -66,6 +66,7 @@ struct InlineDriver {
         while !isStopped {
             lane.prepare(step: run.versions.step)
             outlet.prepare(step: run.versions.step)
+            try outlet.look()
             batch.removeAll()
             let event: Intake.Event
             do {
@@ -109,6 +110,7 @@ struct InlineDriver {
             try pass(work)
             isFlushed = false
             current = work
+            try outlet.look()
             if intake.isCommitDue(after: work, isWhole: work.slice.isDone) {
                 try commit(waits: work.replay?.isLast ?? false)
             }
@@ -137,7 +139,11 @@ struct InlineDriver {
         if !isFlushed { try outlet.flush() }
         isFlushed = true
         guard let committer = run.committer, committer.isIdle else { return }
-        if intake.pending > 0 || run.outboxes.wantsCommit { try commit(waits: false) }
+        if intake.pending > 0 || run.outboxes.wantsCommit
+            || run.isCommitWanted.load(ordering: .relaxed)
+        {
+            try commit(waits: false)
+        }
     }
 
     private mutating func commit(waits: Bool) throws(ConnectorError) {
@@ -146,7 +152,11 @@ struct InlineDriver {
         intake.addEntries(before: current?.slice.next, to: &draft)
         lane.addEntries(to: &draft)
         try outlet.addEntries(to: &draft)
-        if waits { committer.submitAndWait(draft) } else { committer.submit(draft) }
+        if waits || draft.isAwaited {
+            committer.submitAndWait(draft)
+        } else {
+            committer.submit(draft)
+        }
     }
 
     /// The input has ended, so no window can get more.

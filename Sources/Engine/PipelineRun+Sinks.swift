@@ -9,6 +9,7 @@ extension PipelineRun {
             for sink in plan.definition.sinks where !options.onlyLooks {
                 var context = context
                 context.resumption.positions = store?.state.positions["sink \(sink.name)"] ?? [:]
+                context.takesDeadLetters = sink.from == .deadLetters
                 if let queue = sink.queue {
                     guard let store else { throw Self.queueNeedsStore }
                     sinks.append(try store.sink(queue))

@@ -23,6 +23,8 @@ public struct RunOptions: Sendable {
     public var onlyReplays = false
     /// Not even that: the store is looked at, and no sink is opened.
     public var onlyLooks = false
+    /// Files that hold what no earlier run has written are written over.
+    public var overwrites = false
     /// The store hears which version of the rules runs.
     public var notesVersion = true
     /// What a new version of the rules has to pass; nil: it is compiled only.
@@ -78,6 +80,8 @@ public final class PipelineRun: Sendable {
     let readCount = Atomic<Int>(0)
     let deliveredCount = Atomic<Int>(0)
     let deadCount = Atomic<Int>(0)
+    /// A sink has seen that somebody has changed its files, and goes on with the next commit.
+    let isCommitWanted = Atomic<Bool>(false)
     /// Handlers that work on a message just now.
     let busyHandlers = Atomic<Int>(0)
     /// The store on its way; nil when nothing is kept.
@@ -237,7 +241,12 @@ public final class PipelineRun: Sendable {
             sourceName: plan.definition.source?.name ?? "source")
         context.resumption.isKept = opening != nil
         context.resumption.cutsUncommitted = plan.definition.delivery == .exactlyOnce
+        context.resumption.overwrites = options.overwrites
         context.warn = options.tell
+        if let time = plan.definition.time {
+            let plan = plan
+            context.makeRowClock = { VMRowClock(plan, patience: time.outOfOrdernessMilliseconds) }
+        }
         return context
     }
 

@@ -151,7 +151,7 @@ struct IntakeThread {
     /// True when the lanes and the outlet have to hear something although there are no records.
     private var wantsMark: Bool {
         intake.pending > 0 || run.versions.step != step || run.looking.number != looking
-            || run.outboxes.wantsCommit
+            || run.outboxes.wantsCommit || run.isCommitWanted.load(ordering: .relaxed)
     }
 
     private mutating func take(_ given: Work) {
@@ -250,6 +250,7 @@ struct OutletThread {
     private func take(_ item: LaneExchange.Finished, _ outlet: Outlet) throws {
         let work = item.batch.work
         try outlet.take(item)
+        try outlet.look()
         if var draft = work.mark {
             draft.add(item.changes)
             try outlet.addEntries(to: &draft)
@@ -267,13 +268,26 @@ struct OutletThread {
             for tell in draft.whenKept { tell() }
             return
         }
-        if waits { committer.submitAndWait(draft) } else { committer.submit(draft) }
+        if waits || draft.isAwaited {
+            committer.submitAndWait(draft)
+        } else {
+            committer.submit(draft)
+        }
     }
 
     /// When nothing more is at hand, what was written becomes visible before we wait.
     private func next(_ outlet: Outlet) throws(ConnectorError) -> LaneExchange.Finished? {
         if let item = exchange.finished.tryReceive() { return item }
         try outlet.flush()
-        return exchange.finished.receive()
+        while true {
+            try outlet.look()
+            if let item = exchange.finished.receive(milliseconds: Self.lookMilliseconds) {
+                return item
+            }
+            if exchange.finished.isFinished { return nil }
+        }
     }
+
+    /// How often sinks may look for changes from outside while no rows come.
+    private static let lookMilliseconds = 100
 }

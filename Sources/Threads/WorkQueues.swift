@@ -1,8 +1,8 @@
 internal import Glibc
 
 /// The tasks of several threads: each has its own, urgent ones first, and all share what any of
-/// them may take, so that none waits while there is something to do. Nothing bounds them; whoever sends
-/// must have a bound of its own. Any thread, but each worker has one thread that receives.
+/// them may take, so that none waits while there is something to do. Nothing bounds them; whoever
+/// sends must have a bound of its own. Any thread, but each worker has one thread that receives.
 @safe
 package final class WorkQueues<Element: Sendable>: @unchecked Sendable {  // Under `mutex`.
     private struct Worker {

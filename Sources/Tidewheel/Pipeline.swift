@@ -20,6 +20,10 @@ public struct Pipeline {
     /// standard error. Called from threads of the pipeline, also at the same time; must not block.
     public var log: (@Sendable (String) -> Void)?
 
+    /// Output files that no run of the store has written are begun anew; else a run does not start
+    /// over one that holds something.
+    public var overwritesOutputs = false
+
     /// Reads and checks a pipeline folder.
     ///
     /// - Parameters:
@@ -64,6 +68,7 @@ public struct Pipeline {
         var options = RunOptions()
         options.workers = workers
         options.once = once
+        options.overwrites = overwritesOutputs
         options.data = fresh ? nil : data ?? definition.folder + "/data"
         options.drain = drain ?? (fresh || definition.durability == .memory)
         options.trial = FolderTrial()

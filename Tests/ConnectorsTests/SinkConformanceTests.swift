@@ -32,6 +32,37 @@ import Threads
             }.violations())
     }
 
+    @Test(arguments: [
+        "out.jsonl.gz", "out.jsonl.zst", "part-%n.jsonl", "part-%n.jsonl.gz",
+    ])
+    func `packed and rolling files`(path: String) {
+        check(
+            SinkSuite(isCutBack: true) {
+                let folder = TemporaryFolder()
+                return SinkPlace {
+                    (resumption) throws(ConnectorError) in
+                    var context = RunContext(
+                        folder: folder.path, once: true, inputs: [], recordLimit: 1000,
+                        sourceName: "source")
+                    context.resumption = resumption
+                    var options = FileSinkOptions(path: path)
+                    guard path.contains("%n") else { return try FileSink(options, context) }
+                    var roll = RollOptions(path: path)
+                    roll.bytes = 20
+                    options.roll = roll
+                    return try RollingFileSink(options, roll, context)
+                } content: {
+                    entries(of: folder.path).map { name in
+                        let all = folder.read(name) ?? []
+                        guard let packing = Packing.split(name).packing else {
+                            return String(decoding: all, as: UTF8.self)
+                        }
+                        return String(decoding: unpacked(all, packing), as: UTF8.self)
+                    }.joined()
+                }
+            }.violations())
+    }
+
     @Test func `standard output`() {
         check(
             SinkSuite(isCutBack: false) {

@@ -37,6 +37,7 @@ import Testing
         "is no schedule", "never happens", "an outbox needs a store", "is an exchange",
         "a row that no route of", "a computed field is an aggregate", "a condition needs a field",
         "a condition compares with", "unknown time zone", "has no meaning here",
+        "a path that rolls", "is for CSV",
     ]
 
     private let folder = TemporaryFolder()

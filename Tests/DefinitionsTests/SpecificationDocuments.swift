@@ -21,6 +21,10 @@ enum SpecificationDocuments {
           - {name: way, route: rules/a.lua}
         sinks:
           - {name: rows, from: rich, file: {path: out/rows.jsonl, append: true, upsert: true}}
+          - {name: table, from: rich, file: {path: out/rows.tsv, format: csv, columns: [id, name],
+              rest: other, null_as: "NULL", delimiter: ";"}}
+          - {name: parts, from: rich, file: {path: "out/%Y/%m/part-%n.jsonl",
+              roll: {size: 128MiB, every: 1h, by: arrival}}}
           - {name: out, from: way, stdout: {upsert: true, outbox: true, key_field: id}}
           - {name: nothing, from: dead_letters, null: {}}
         limits: {script_memory: 32MiB, record: 1MiB, emitted: 128MiB, depth: 50, state_memory: 1GiB,

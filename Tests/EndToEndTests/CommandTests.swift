@@ -66,7 +66,7 @@ import Testing
         for workload in ["copy", "transform", "window", "validate"] {
             let run = try Tool.run(
                 "run", Tool.root + "/examples/benchmarks/" + workload, "--once",
-                "--data", folder("data-" + workload), environment: environment)
+                "--overwrite", "--data", folder("data-" + workload), environment: environment)
             #expect(run.status == 0, "\(run.errors)")
             let rows = folder.text("out.jsonl")
             switch workload {

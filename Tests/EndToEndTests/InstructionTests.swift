@@ -23,7 +23,7 @@ import Testing
         try copy(workload, to: folder)
         let run = try Tool.run(
             "--tool=callgrind", "--callgrind-out-file=" + folder("callgrind"), folder("tidewheel"),
-            "run", folder(workload), "--once", "--fresh",
+            "run", folder(workload), "--once", "--fresh", "--overwrite",
             environment: [
                 "INPUT": folder("in.jsonl"), "OUTPUT": folder("out.jsonl"),
                 "INVALID": folder("bad.jsonl"),

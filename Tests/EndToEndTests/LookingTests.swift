@@ -154,7 +154,7 @@ import Testing
             ], input: Data("r.version\n".utf8))
         #expect(repl.output.hasPrefix("4 records\n") && repl.output.contains("1 : integer"))
         let again = try Tool.run(
-            "run", running.folder.path, "--once", "--fresh", "--input",
+            "run", running.folder.path, "--once", "--fresh", "--overwrite", "--input",
             running.folder("seen.jsonl"))
         #expect(again.status == 0, "\(again.errors)")
         #expect(running.rows.filter { number($0, "i") >= 0 }.count >= 4)

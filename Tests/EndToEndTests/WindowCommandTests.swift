@@ -98,7 +98,7 @@ import Testing
             pipeline(folder, records: records, rule: rule)
             let run = try Tool.run(
                 "run", folder.path, "--once", "--workers", "\(workers)", "--summary",
-                folder("s.json"), "--data", folder("data\(workers)-\(records)"))
+                folder("s.json"), "--overwrite", "--data", folder("data\(workers)-\(records)"))
             #expect(run.status == 0, "\(run.errors)")
             let rows = folder.text("out.jsonl").split(separator: "\n").map(String.init)
             #expect(Set(rows) == expected.rows, "\(random) workers \(workers)")

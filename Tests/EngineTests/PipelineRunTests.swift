@@ -70,7 +70,7 @@ import Threads
         #expect(rows == expected)
     }
 
-    @Test func `a sink that fails ends the run with its reason and leaves no half file`() throws {
+    @Test func `a sink that fails ends the run with its reason and leaves no half row`() throws {
         let folder = folder("function process(r) end", records: 3000)
         folder.write(
             """
@@ -83,7 +83,8 @@ import Threads
         }
         #expect(error.exitCode == 1)
         #expect(error.description.contains("no space left"))
-        #expect(folder.read("out.jsonl") == nil)
+        let rows = folder.text("out.jsonl")
+        #expect(rows.isEmpty || rows.hasSuffix("}\n"))
     }
 
     @Test func `lookups are read from CSV and JSON lines, and a bad one is told with its line`()

@@ -35,7 +35,8 @@ public struct ReferencePage: Sendable {
                     .emit, .compute,
                 ], after: AggregateReference.text),
             page(
-                "sinks", "where rows go", [.sink(catalogue)] + catalogue.sinks.map(\.section)),
+                "sinks", "where rows go",
+                [.sink(catalogue)] + catalogue.sinks.flatMap(\.section.withNested)),
             page(
                 "queues", "queues, handlers, exchanges and schedules",
                 [.queue, .retry, .handler, .exchange, .route, .headerRule, .schedule]),
@@ -130,4 +131,15 @@ extension KeyRule {
     }
 
     private static func list(_ keys: [String]) -> String { keys.joined(separator: ", ") }
+}
+
+extension SectionSpecification {
+    /// The section, and those that its keys hold.
+    fileprivate var withNested: [SectionSpecification] {
+        var all = [self]
+        for case .section(let section) in keys.flatMap(\.form.choices) {
+            all += section().withNested
+        }
+        return all
+    }
 }

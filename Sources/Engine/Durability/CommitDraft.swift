@@ -31,6 +31,8 @@ struct CommitDraft: Sendable {
     var delivered: [(sink: String, before: UInt64)] = []
     /// Called in order once the commit is kept, on the thread that commits.
     var whenKept: [@Sendable () -> Void] = []
+    /// Nothing is written to the sinks before it is kept.
+    var isAwaited = false
     /// Waits until the rows of a sink are on stable storage.
     var syncers: [@Sendable () throws(ConnectorError) -> Void] = []
 

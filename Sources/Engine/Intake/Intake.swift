@@ -152,14 +152,22 @@ final class Intake {
             if replay.isLast { return true }
         }
         let now = monotonicNanoseconds()
-        guard pacer.isDue(now: now) || run.outboxes.wantsCommitSoon else { return false }
+        guard
+            pacer.isDue(now: now) || run.outboxes.wantsCommitSoon
+                || run.isCommitWanted.load(ordering: .relaxed)
+        else { return false }
         return pacer.isFull || committer.isIdle
     }
 
     /// A commit begins: adds where the sources stand, the letters that were run again, and the time
     /// where it is known here. `next` is the first record of the last batch that is not done.
     func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {
-        sources.addEntries(before: next ?? cutter?.next, to: &draft)
+        let isFinal = run.stopRequested.load(ordering: .relaxed)
+        // Records that must not come twice were committed when they were read; only a run that is
+        // being stopped gives back those that it has not begun with.
+        if run.plan.definition.delivery != .atMostOnce || isFinal {
+            sources.addEntries(before: next ?? cutter?.next, to: &draft)
+        }
         draft.replayed += replays.takeDone()
         clock?.addEntries(to: &draft)
         pacer.hasCommitted(now: monotonicNanoseconds())

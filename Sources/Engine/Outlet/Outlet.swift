@@ -142,6 +142,14 @@ final class Outlet {
         for sink in sinks { try sink.flush() }
     }
 
+    /// Lets sinks see what was changed from outside. One of them may want a commit before it goes
+    /// on, which the intake hears.
+    func look() throws(ConnectorError) {
+        for sink in sinks where try sink.look() {
+            run.isCommitWanted.store(true, ordering: .relaxed)
+        }
+    }
+
     // MARK: Commits
 
     /// A commit begins: adds how far windows, rules behind them and sinks are.
@@ -155,6 +163,8 @@ final class Outlet {
     private func addSinks(to draft: inout CommitDraft) throws(ConnectorError) {
         // First what is refused, since that becomes rows of other sinks.
         try takeRefused()
+        run.isCommitWanted.store(false, ordering: .relaxed)
+        for sink in sinks { try sink.prepareCommit() }
         for sink in sinks { sink.addEntries(to: &draft) }
     }
 

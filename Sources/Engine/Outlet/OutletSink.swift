@@ -7,6 +7,10 @@ protocol OutletSink: Participant {
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError)
     /// What was written becomes visible now.
     func flush() throws(ConnectorError)
+    /// Looks for changes from outside; true when a commit is wanted soon.
+    func look() throws(ConnectorError) -> Bool
+    /// A commit begins: what was written must be complete.
+    func prepareCommit() throws(ConnectorError)
     /// The other side is to be opened anew.
     func reconnect() throws(ConnectorError)
     /// Rows that the other side has refused since the last call, each once.
@@ -19,6 +23,8 @@ protocol OutletSink: Participant {
 
 extension OutletSink {
     func flush() throws(ConnectorError) {}
+    func look() throws(ConnectorError) -> Bool { false }
+    func prepareCommit() throws(ConnectorError) {}
     func reconnect() throws(ConnectorError) {}
     func takeRefused() -> [RefusedDelivery] { [] }
     func finish() throws(ConnectorError) {}
@@ -49,6 +55,8 @@ final class ConnectorSink: OutletSink {
     }
 
     func flush() throws(ConnectorError) { try sink.flush() }
+    func look() throws(ConnectorError) -> Bool { try sink.look() }
+    func prepareCommit() throws(ConnectorError) { try sink.prepareCommit() }
     func reconnect() throws(ConnectorError) { try sink.reconnect() }
     func abandon() { sink.abandon() }
 
@@ -59,6 +67,7 @@ final class ConnectorSink: OutletSink {
 
     func addEntries(to draft: inout CommitDraft) {
         sink.takePositions { name, position in draft.addPosition(owner, name, position) }
+        if sink.awaitsCommit { draft.isAwaited = true }
         // What was finished is synced, and closed.
         if !isFinished, let syncer = sink.syncer { draft.syncers.append(syncer) }
     }

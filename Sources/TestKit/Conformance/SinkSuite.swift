@@ -97,6 +97,7 @@ public struct SinkSuite {
                 written = end
             case .flush: try sink.flush()
             case .take:
+                try sink.prepareCommit()
                 sink.takePositions { name, position in taken[name] = position }
                 takenRows = written
             case .sync: try sink.syncer?()
