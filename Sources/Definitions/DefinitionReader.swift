@@ -65,7 +65,9 @@ public func readDefinition(
     let unset = needsVariables ? substitution.findings : substitution.errors
     let findings = yaml.findings + unset + reader.findings
     guard findings.isEmpty else { throw DiagnosticList(ordered: findings) }
-    return reader.definition
+    var definition = reader.definition
+    definition.written = WrittenKeys(settings)
+    return definition
 }
 
 /// Where the first byte stands that is no UTF-8.

@@ -15,6 +15,7 @@ public struct Pipeline {
     var outputs: [OutputQueue] = []
     let doors = IngestDoors()
     let pulse = Pulse()
+    private let readAgain: @Sendable () throws(DiagnosticList) -> Definition
 
     /// Takes each line that a person is to hear, without its line break; nil writes them to
     /// standard error. Called from threads of the pipeline, also at the same time; must not block.
@@ -29,11 +30,11 @@ public struct Pipeline {
     public init(folder: String, environment: [String: String]? = nil) throws(PipelineError) {
         var catalogue = Catalogue.standard
         catalogue.sources.append(doors.kind)
-        do {
-            definition = try readDefinition(
-                folder: folder, environment: environment ?? Operating.environment(),
-                catalogue: catalogue)
-        } catch {
+        let (known, variables) = (catalogue, environment ?? Operating.environment())
+        readAgain = { () throws(DiagnosticList) in
+            try readDefinition(folder: folder, environment: variables, catalogue: known)
+        }
+        do { definition = try readAgain() } catch {
             throw PipelineError(exitCode: 2, describe(error.findings, in: folder))
         }
     }
@@ -67,6 +68,7 @@ public struct Pipeline {
         options.data = fresh ? nil : data ?? definition.folder + "/data"
         options.drain = drain ?? (fresh || definition.durability == .memory)
         options.trial = FolderTrial()
+        options.readAgain = readAgain
         if let log { options.tell = Self.lines(to: log) }
         let run = try PipelineRun.start(try plan(), options: options)
         let server = servesVerbs ? serve(run, options) : nil

@@ -11,10 +11,23 @@ struct LookingVerbs {
 
     func add(to verbs: inout VerbTable) {
         let looking = self
-        verbs.add("tap") { (call) throws(ControlFailure) in try looking.tap(call) }
-        verbs.add("top") { (call) throws(ControlFailure) in looking.top(call) }
-        verbs.add("profile") { (call) throws(ControlFailure) in try looking.profile(call) }
-        verbs.add("explain") { (call) throws(ControlFailure) in try looking.explain(call) }
+        verbs.add(
+            "tap",
+            [
+                "stage": .name, "point": .name, "where": .text(most: 1 << 20), "count": .count,
+                "wait": .integer(1...86_400_000),
+            ], isLong: { _ in true }
+        ) { (call) throws(ControlFailure) in try looking.tap(call) }
+        verbs.add(
+            "top", ["interval": .pause, "count": .count, "marks": .flag], isLong: { _ in true }
+        ) { (call) throws(ControlFailure) in looking.top(call) }
+        verbs.add(
+            "profile", ["stage": .name, "milliseconds": .pause, "stacks": .flag],
+            isLong: { _ in true }
+        ) { (call) throws(ControlFailure) in try looking.profile(call) }
+        verbs.add("explain", ["id": .name]) { (call) throws(ControlFailure) in
+            try looking.explain(call)
+        }
     }
 
     private func explain(_ call: ControlCall) throws(ControlFailure) {
