@@ -27,8 +27,8 @@ struct LiveBench {
     /// Milliseconds from writing each record to reading its row, at `rate` records per second.
     func latencies(rate: Int, seconds: Int) throws -> [Double] {
         let child = try PipedChild([
-                "run", folder, "--workers", "\(workers)", "--log-level", "error",
-            ])
+            "run", folder, "--workers", "\(workers)", "--log-level", "error",
+        ])
         startThread {
             let start = monotonicNanoseconds()
             for index in 0..<UInt64(rate * seconds) {

@@ -35,13 +35,14 @@ struct StorePlace {
 
 /// The pipeline folder as an argument, for verbs that have no other.
 struct FolderArgument: ParsableArguments {
-    @Argument(help: "The pipeline folder.")
+    @Argument(help: ArgumentHelp("The pipeline folder.", valueName: "folder"))
     var path: String?
 }
 
 /// Where the store of a verb is.
 struct PlaceOptions: ParsableArguments {
-    @Option(help: "The pipeline folder; the one that the store lies in, or else this one, without it.")
+    @Option(
+        help: "The pipeline folder; without it the one that the store lies in, or else this one.")
     var folder: String?
     @Option(help: "The folder of the store; data in the pipeline's folder if not given.")
     var data: String?
@@ -56,7 +57,7 @@ struct PlaceOptions: ParsableArguments {
 
 /// A pipeline folder that is read and not run: by its name, or as an option like everywhere else.
 struct ReadFolder: ParsableArguments {
-    @Argument(help: "The pipeline folder.")
+    @Argument(help: ArgumentHelp("The pipeline folder.", valueName: "folder"))
     var path: String?
     @Option(help: "The pipeline folder, as an option.")
     var folder: String?

@@ -59,16 +59,7 @@ struct RunCommand: ParsableCommand {
 
 extension EventLog.Format: ExpressibleByArgument {}
 
-extension LogLevel: ExpressibleByArgument {
-    /// Reads the name of a level.
-    public init?(argument: String) { self.init(name: argument) }
-
-    /// The names, for help and completion.
-    public static var allValueStrings: [String] { allCases.map(\.name) }
-
-    /// As it is shown as a default.
-    public var defaultValueDescription: String { name }
-}
+extension LogLevel: ExpressibleByArgument {}
 
 /// Reads a pipeline folder with the standard connectors; failures are one screen, exit code 2.
 func loadPlan(_ folder: String) throws -> Plan {

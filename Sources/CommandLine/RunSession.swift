@@ -26,7 +26,7 @@ struct RunSession {
         } catch let failure as CommandFailure {
             // What could not even begin has a summary, too.
             try? writeSummary(Summary(), failure.text)
-            throw failure
+            throw told(failure)
         }
         let server = try ControlSocket.serve(
             pipeline, data: options.data, keeper.withLock { $0 })
@@ -53,14 +53,14 @@ struct RunSession {
         do {
             return try PipelineRun.start(plan, options: wholeOptions(plan, keeper))
         } catch {
-            log.write(.error, "stopped", "stopped: the run could not begin")
+            log.write(.info, "stopped", "stopped: the run could not begin")
             throw CommandFailure(exitCode: error.exitCode, text: error.description)
         }
     }
 
     private func wholeOptions(_ plan: Plan, _ keeper: Locked<CatalogueKeeper?>) -> RunOptions {
         var options = options
-        let (folder, log, data) = (folder, log, options.data)
+        let (log, data) = (log, options.data)
         options.tell = { log.take($0) }
         options.inputEnded = {
             log.write(
@@ -74,8 +74,9 @@ struct RunSession {
             keeper.withLock { $0 = made }
         }
         let environment = environment()
-        options.readAgain = { () throws(DiagnosticList) in
-            try readDefinition(folder: folder, environment: environment, catalogue: .standard)
+        options.change = { (definition) throws(DiagnosticList) in
+            try DefinitionChange(
+                of: definition, environment: environment, catalogue: .standard)
         }
         return options
     }
@@ -89,8 +90,8 @@ struct RunSession {
         try writeSummary(summary, nil)
         switch result {
         case .failure(let error):
-            tellEnd(summary, .error)
-            throw CommandFailure(exitCode: error.exitCode, text: error.description)
+            tellEnd(summary)
+            throw told(CommandFailure(exitCode: error.exitCode, text: error.description))
         case .success(let outcome):
             if outcome.read == 0, pipeline.hasResumed, options.once {
                 log.write(
@@ -98,7 +99,7 @@ struct RunSession {
                     "nothing new: what the input holds was read by an earlier run; `--fresh` reads "
                         + "it again and leaves the store alone")
             }
-            tellEnd(summary, .info)
+            tellEnd(summary)
         }
     }
 
@@ -116,8 +117,10 @@ struct RunSession {
         let sources = definition.sources.map(\.name)
         let sinks = definition.sinks.map(\.name)
         func list(_ word: String, _ names: [String]) -> String {
-            names.isEmpty ? "" : ", \(word)\(names.count > 1 ? "s" : "") "
-                + names.joined(separator: " and ")
+            names.isEmpty
+                ? ""
+                : ", \(word)\(names.count > 1 ? "s" : "") "
+                    + names.joined(separator: " and ")
         }
         log.write(
             .info, "started",
@@ -134,7 +137,14 @@ struct RunSession {
             ])
     }
 
-    private func tellEnd(_ summary: Summary, _ level: LogLevel) {
+    /// People read a failure as it is, programs as an object like everything else.
+    private func told(_ failure: CommandFailure) -> CommandFailure {
+        guard log.format == .json else { return failure }
+        log.write(.error, "failed", failure.text)
+        return CommandFailure(exitCode: failure.exitCode, text: "")
+    }
+
+    private func tellEnd(_ summary: Summary) {
         var fields = [
             Field("read", .integer(Int64(summary.read))),
             Field(
@@ -146,7 +156,7 @@ struct RunSession {
         ]
         if let error = summary.error { fields.append(Field("error", .string(error))) }
         let failed = summary.error == nil ? "" : " after an error"
-        log.write(level, "stopped", "stopped\(failed): \(summary.line)", fields)
+        log.write(.info, "stopped", "stopped\(failed): \(summary.line)", fields)
     }
 }
 

@@ -120,8 +120,7 @@ struct StoreCommand: ParsableCommand {
             let data = try options.place.place().data
             let arguments = [Field("target", .string(absolute(target)))]
             do throws(ControlFailure) {
-                if try ControlClient.run("store.backup", Record(arguments), directory: data)
-                {
+                if try ControlClient.run("store.backup", Record(arguments), directory: data) {
                     return
                 }
             } catch { throw CommandFailure(exitCode: error.exitCode, text: error.message) }

@@ -1,4 +1,4 @@
-internal import Connecting
+public import Connecting
 
 /// What `pipeline.yaml` said when it was read: every value with the way to it, such as
 /// `commit.every`. Two texts that mean the same, say the same here.
@@ -31,7 +31,8 @@ public struct WrittenKeys: Sendable, Hashable {
         case .scalar(let text, let isQuoted): isQuoted ? "\"\(text)\"" : text
         case .sequence(let items): "[" + items.map(text).joined(separator: ", ") + "]"
         case .mapping(let entries):
-            "{" + entries.sorted { $0.key < $1.key }.map { "\($0.key): \(text($0.value))" }
+            "{"
+                + entries.sorted { $0.key < $1.key }.map { "\($0.key): \(text($0.value))" }
                 .joined(separator: ", ") + "}"
         }
     }
@@ -48,10 +49,18 @@ public struct DefinitionChange: Sendable, Hashable {
     /// The ways to the changed values, such as `commit.every`.
     public var paths: [String]
 
-    /// Compares two readings; nil when they say the same.
-    public init?(from old: Definition, to new: Definition) {
-        paths = new.written.differences(from: old.written)
+    /// Compares a definition with its file as it is now; nil when they say the same. Throws what
+    /// is wrong with the file, if that is new.
+    public init?(
+        of definition: Definition, environment: [String: String], catalogue: Catalogue
+    ) throws(DiagnosticList) {
+        var substitution = Substitution(environment: environment)
+        let (settings, findings) = try readSettings(folder: definition.folder, &substitution)
+        guard findings.isEmpty else { throw DiagnosticList(ordered: findings) }
+        paths = WrittenKeys(settings).differences(from: definition.written)
         if paths.isEmpty { return nil }
+        _ = try readDefinition(
+            folder: definition.folder, environment: environment, catalogue: catalogue)
     }
 
     /// The keys at the top of the file, sorted.

@@ -33,9 +33,9 @@ public struct RunOptions: Sendable {
     package var inputEnded: @Sendable () -> Void = {}
     /// Called when the store is open, before the first record; on the thread that starts the run.
     package var prepare: @Sendable (PipelineRun) -> Void = { _ in }
-    /// Reads `pipeline.yaml` again, as the run was started with it, for a reload to compare; nil
-    /// when it is not to be compared.
-    package var readAgain: (@Sendable () throws(DiagnosticList) -> Definition)?
+    /// Compares `pipeline.yaml` with what the run was started with, for a reload; nil when it is
+    /// not to be compared.
+    package var change: (@Sendable (Definition) throws(DiagnosticList) -> DefinitionChange?)?
     /// How long a stopped run waits for a sink of the outbox that does not move.
     var sinkPatienceMilliseconds = 5000
 
@@ -325,12 +325,15 @@ public final class PipelineRun: Sendable {
         }
         startQueueWatch()
         try startHandlers()
-        if !plan.definition.lookups.isEmpty && !options.once {
-            spawn { run in
-                run.lookups.refresh(
-                    isStopped: { run.stopRequested.load(ordering: .relaxed) },
-                    warn: { run.options.tell("warning: \($0)\n") })
-            }
+        refreshLookups()
+    }
+
+    private func refreshLookups() {
+        guard !plan.definition.lookups.isEmpty, !options.once else { return }
+        spawn { run in
+            run.lookups.refresh(
+                isStopped: { run.stopRequested.load(ordering: .relaxed) },
+                warn: { run.options.tell("warning: \($0)\n") })
         }
     }
 

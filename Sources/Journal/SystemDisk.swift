@@ -95,7 +95,9 @@ public struct SystemDisk: Disk {
         case S_IFDIR:
             if status.st_mode & 0o077 != 0 { unsafe chmod(path, 0o700) }
             guard depth < 3 else { return }
-            for name in (try? names(in: path)) ?? [] { protect(path + "/" + name, depth: depth + 1) }
+            for name in (try? names(in: path)) ?? [] {
+                protect(path + "/" + name, depth: depth + 1)
+            }
         case S_IFREG: if status.st_mode & 0o077 != 0 { unsafe chmod(path, 0o600) }
         default: break
         }

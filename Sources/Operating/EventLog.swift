@@ -2,24 +2,18 @@ package import Records
 internal import Threads
 
 /// How much a line of the log matters.
-package enum LogLevel: Int, Sendable, CaseIterable, Comparable {
+package enum LogLevel: String, Sendable, CaseIterable, Comparable {
     case debug
     case info
     case warning
     case error
 
-    /// As it is written.
-    package var name: String { "\(self)" }
-
-    /// The level of this name; nil when there is none.
-    package init?(name: String) {
-        guard let level = Self.allCases.first(where: { $0.name == name }) else { return nil }
-        self = level
-    }
-
+    /// True when the first one matters less.
     package static func < (left: LogLevel, right: LogLevel) -> Bool {
-        left.rawValue < right.rawValue
+        left.rank < right.rank
     }
+
+    private var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
 
 /// What an operator is to hear of a run, line by line with time and level, and on a terminal a line
@@ -33,7 +27,8 @@ package final class EventLog: Sendable {
         case json
     }
 
-    private let format: Format
+    /// How lines are written.
+    package let format: Format
     private let least: LogLevel
     private let clock: @Sendable () -> String
     private let output: @Sendable (String) -> Void
@@ -63,9 +58,9 @@ package final class EventLog: Sendable {
         switch format {
         case .text:
             // What has several lines, such as a finding with its source, stays together.
-            line = "\(clock()) \(Self.padded(level.name)) \(text)\n"
+            line = "\(clock()) \(Self.padded(level.rawValue)) \(text)\n"
         case .json:
-            var all = [Field("time", .string(clock())), Field("level", .string(level.name))]
+            var all = [Field("time", .string(clock())), Field("level", .string(level.rawValue))]
             if let event { all.append(Field("event", .string(event))) }
             all.append(Field("message", .string(text)))
             line = String(decoding: Record(all + fields).json, as: UTF8.self) + "\n"

@@ -140,7 +140,9 @@ extension StoreAccess {
         options.onlyLooks = onlyLooks
         options.notesVersion = changesRules
         let plan: Plan
-        do throws(DiagnosticList) { plan = try runnablePlan(in: folder, catalogue: catalogue) } catch {
+        do throws(DiagnosticList) {
+            plan = try runnablePlan(in: folder, catalogue: catalogue)
+        } catch {
             throw ControlFailure(2, describe(error.findings, in: folder))
         }
         try ControlSocket.wrap { () throws(PipelineError) in

@@ -334,7 +334,7 @@ import Testing
         folder.write("{}\n", to: "in.jsonl")
         #expect(try tool("run", ".", "--once").status == 0)
         write(yaml + "partitions: 8\n")
-        let refused = try tool("run", ".", "--once")
+        let refused = try tool("run", ".", "--once", "--log-level", "warning")
         #expect(refused.status == 2 && refused.output.isEmpty)
         #expect(
             refused.errorText == """

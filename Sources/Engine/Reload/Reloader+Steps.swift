@@ -19,12 +19,11 @@ extension Reloader {
 
     /// Refuses when pipeline.yaml is not what the run was started with: only rules can be replaced.
     func compareDefinition() throws(Refusal) {
-        guard let readAgain = run.options.readAgain else { return }
-        let written: Definition
-        do throws(DiagnosticList) { written = try readAgain() } catch {
+        let found: DefinitionChange?
+        do throws(DiagnosticList) { found = try run.options.change?(run.plan.definition) } catch {
             throw Refusal(nil, definitionScreen(error.findings), nil)
         }
-        guard let change = DefinitionChange(from: run.plan.definition, to: written) else { return }
+        guard let change = found else { return }
         throw Refusal(
             nil,
             "pipeline.yaml has changed and \(change.description); a reload replaces rules only, "

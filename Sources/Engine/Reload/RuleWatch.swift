@@ -50,7 +50,7 @@ struct RuleWatch {
     /// What tells one state of the files from another, without reading them.
     private func signature() -> [String: String] {
         var found: [String: String] = [:]
-        let others = run.options.readAgain == nil ? [] : ["pipeline.yaml"]
+        let others = run.options.change == nil ? [] : ["pipeline.yaml"]
         for path in run.plan.ruleSet.files.map(\.path) + others {
             note(folder + "/" + path, &found)
         }

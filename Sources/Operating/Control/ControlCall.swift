@@ -134,7 +134,9 @@ package final class ControlOutput {
     }
 
     /// Tells whether the caller still waits; any thread, as long as the call is being served.
-    var presence: CallerPresence { CallerPresence(descriptor: each == nil && isFramed ? descriptor : -1) }
+    var presence: CallerPresence {
+        CallerPresence(descriptor: each == nil && isFramed ? descriptor : -1)
+    }
 
     /// Adds a line, without its end.
     package func line(_ bytes: [UInt8]) {

@@ -99,8 +99,10 @@ package final class ControlServer: Sendable {
         if hasStarted { return }
         free(isLong)
         output.end(
-            ControlFailure(1, "the process that has the store is busy: the system gives it no more "
-                + "threads; try again"))
+            ControlFailure(
+                1,
+                "the process that has the store is busy: the system gives it no more "
+                    + "threads; try again"))
         close(caller)
     }
 

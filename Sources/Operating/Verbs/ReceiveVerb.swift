@@ -8,12 +8,14 @@ internal import Threads
 final class WaitingCalls: Sendable {
     private let count = Atomic<Int>(0)
 
+    var number: Int { count.load(ordering: .relaxed) }
+
     func begin() { count.add(1, ordering: .relaxed) }
     func end() { count.subtract(1, ordering: .relaxed) }
 
     /// How long one of them may rest, in milliseconds: all of them together look as often as a few
     /// would, so that many cost no more.
-    var rest: Int { min(250, max(20, count.load(ordering: .relaxed) * 4)) }
+    var rest: Int { min(250, max(20, number * 4)) }
 }
 
 extension QueueVerbs {
