@@ -15,6 +15,14 @@ struct RunSession {
     var options: RunOptions
     let log: EventLog
     let summaryPath: String?
+    private let order = LogOrder()
+
+    init(folder: String, options: RunOptions, log: EventLog, summaryPath: String?) {
+        self.folder = folder
+        self.options = options
+        self.log = log
+        self.summaryPath = summaryPath
+    }
 
     func run() throws {
         let pipeline: PipelineRun
@@ -31,8 +39,8 @@ struct RunSession {
         let server = try ControlSocket.serve(
             pipeline, data: options.data, keeper.withLock { $0 })
         defer { server?.stop() }
-        log.write(.info, "ready", "ready")
         let log = log
+        order.ready(log)
         StopSignals.whenStopped(insisted: {
             log.write(
                 .warning, "killed",
@@ -62,11 +70,8 @@ struct RunSession {
         var options = options
         let (log, data) = (log, options.data)
         options.tell = { log.take($0) }
-        options.inputEnded = {
-            log.write(
-                .info, "stopping", "stopping: the input has ended",
-                [Field("reason", .string("end of input"))])
-        }
+        let order = order
+        options.inputEnded = { order.inputEnded(log) }
         // Before the first record, so that even the shortest run leaves something to look at.
         options.prepare = { run in
             let made = CatalogueKeeper(run, data: data)
@@ -168,6 +173,39 @@ extension Summary {
         let took = (seconds * 1000).rounded() / 1000
         return "read \(read), delivered \(sinks.isEmpty ? "nothing" : sinks), dropped \(dropped), "
             + "dead letters \(counts.deadLetters), \(took) s"
+    }
+}
+
+/// Tells that a run is ready before it tells that the input has ended, which may be noticed first.
+private final class LogOrder: Sendable {
+    private struct State {
+        var isReady = false
+        var hasEnded = false
+    }
+
+    private let state = Locked(State())
+
+    func ready(_ log: EventLog) {
+        log.write(.info, "ready", "ready")
+        let hasEnded = state.withLock { state in
+            state.isReady = true
+            return state.hasEnded
+        }
+        if hasEnded { tellEnd(log) }
+    }
+
+    func inputEnded(_ log: EventLog) {
+        let isReady = state.withLock { state in
+            state.hasEnded = true
+            return state.isReady
+        }
+        if isReady { tellEnd(log) }
+    }
+
+    private func tellEnd(_ log: EventLog) {
+        log.write(
+            .info, "stopping", "stopping: the input has ended",
+            [Field("reason", .string("end of input"))])
     }
 }
 
