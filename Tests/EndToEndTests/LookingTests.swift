@@ -289,8 +289,9 @@ import Testing
             try process.run()
             taps.append((process, file))
         }
+        defer { for tap in taps where tap.process.isRunning { tap.process.terminate() } }
         var next = 0
-        #expect(
+        try #require(
             running.wait {
                 try? running.add(10, from: next)
                 next += 10

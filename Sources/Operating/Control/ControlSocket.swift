@@ -36,8 +36,7 @@ package enum ControlSocket {
     private static func addRules(_ run: PipelineRun, to verbs: inout VerbTable) {
         verbs.add(
             "reload",
-            ["force": .flag, "shadow": .integer(0...1_000_000), "max_difference": .share],
-            isLong: { _ in true }
+            ["force": .flag, "shadow": .integer(0...1_000_000), "max_difference": .share]
         ) { (call) throws(ControlFailure) in
             var request = ReloadRequest()
             request.user = call.caller.map { userName(of: $0) }
