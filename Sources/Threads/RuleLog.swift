@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// What rules log, as lines for the operator; more than a hundred a second are counted, not written.
+/// What rules log, as lines for the operator; more than a hundred a second are counted, not
+/// written.
 package final class RuleLog: Sendable {
     private struct State: Sendable {
         var second: Int = 0

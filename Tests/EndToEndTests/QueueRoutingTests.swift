@@ -338,7 +338,7 @@ import Testing
         #expect(refused.status == 2 && refused.output.isEmpty)
         #expect(
             refused.errorText == """
-                pipeline.yaml:3:13: error: `partitions` is 8, but the store in ./data was made \
+                pipeline.yaml:3:13: error: `partitions` is 8, but the store in data was made \
                 with 16; write `partitions: 16`, or begin a new store with --data
 
                 """)
