@@ -174,7 +174,8 @@ import Testing
             """
             import sqlite3, sys
             base = sqlite3.connect(sys.argv[1])
-            print(base.execute("SELECT count(*), min(error LIKE '%bad%') FROM dead_letters").fetchone(),
+            letters = "SELECT count(*), min(error LIKE '%bad%') FROM dead_letters"
+            print(base.execute(letters).fetchone(),
                   base.execute("SELECT count(*), count(ended_at), sum(read) FROM runs").fetchone())
             """, folder("data/catalogue.sqlite"),
         ]

@@ -197,8 +197,8 @@ final class Reloader: Sendable {
     /// Records of a version fail, and the one before would do damage: it stays, loudly.
     private func keep(_ version: LoadedVersion, _ before: LoadedVersion, _ reason: String) {
         run.options.tell(
-            "warning: reload: \(version.name) stays although \(reason), or mend the rules and reload; "
-                + "`tidewheel rollback \(before.name) --force` leaves the state as it is\n")
+            "warning: reload: \(version.name) stays although \(reason), or mend the rules and "
+                + "reload; `tidewheel rollback \(before.name) --force` leaves the state as it is\n")
         var row = VersionRow(version.name, .active, .kept, by: "probation", user: userName())
         row.step = "probation"
         row.reason = reason
