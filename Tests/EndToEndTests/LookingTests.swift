@@ -313,9 +313,10 @@ import Testing
             }
         }
         // What nobody takes is dropped, and counted once, however many looked at it.
+        let emitted = next - next / 5
+        #expect(running.wait { running.rows.count == emitted })
         let summary = try running.stop()
         let dropped = summary["dropped"]?.text ?? ""
-        let emitted = next - next / 5
         #expect(dropped == "{\"no sink for shape.side\":\(emitted)}")
     }
 

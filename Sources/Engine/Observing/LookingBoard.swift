@@ -94,8 +94,11 @@ struct LookingThread {
         let wishes = board.current
         meter = wishes.meters.isEmpty ? nil : wishes.meters[index]
         vm.measure(with: meter, profiles: wishes.profiling > 0)
-        isTapped = wishes.taps.contains { $0 != nil }
-        vm.tap(wishes.taps.map { $0.map { RuleWire($0.origin) } }, first: tapSink)
+        let origins = wishes.taps.map { tap in
+            tap.flatMap { $0.isResting ? nil : RuleWire($0.origin) }
+        }
+        isTapped = origins.contains { $0 != nil }
+        vm.tap(origins, first: tapSink)
         return true
     }
 

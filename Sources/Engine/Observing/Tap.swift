@@ -34,15 +34,29 @@ public final class Tap: Sendable {
     /// Where rows would have been counted as dropped, since nobody else takes them.
     private let dropReason: String?
 
-    init(_ origin: Origin, dropReason: String?) {
+    /// When somebody looked for a row last, in nanoseconds.
+    private let lastLook = Atomic<UInt64>(monotonicNanoseconds())
+    private let resting = Atomic<Bool>(false)
+    /// Called when it begins or ends to rest.
+    private let changed: @Sendable () -> Void
+    /// After so long without a look a full tap rests, in nanoseconds.
+    private static let patience: UInt64 = 200_000_000
+
+    init(_ origin: Origin, dropReason: String?, changed: @escaping @Sendable () -> Void) {
         self.origin = origin
         self.dropReason = dropReason
+        self.changed = changed
     }
+
+    /// True while it is full and nobody looks, so that rows need not be written for it.
+    var isResting: Bool { resting.load(ordering: .relaxed) }
 
     /// The next row; nil when none came within the time, or the tap has ended.
     public func next(milliseconds: Int) -> [UInt8]? {
         let row = rows.receive(milliseconds: milliseconds)
         isFull.store(false, ordering: .relaxed)
+        lastLook.store(monotonicNanoseconds(), ordering: .relaxed)
+        if resting.exchange(false, ordering: .relaxed) { changed() }
         return row
     }
 
@@ -69,6 +83,13 @@ public final class Tap: Sendable {
             $0.seen += count
             $0.taken += taken
         }
+        // Read before the clock, so that it is never later.
+        let last = lastLook.load(ordering: .acquiring)
+        guard isFull.load(ordering: .relaxed),
+            monotonicNanoseconds() > last + Self.patience,
+            !resting.exchange(true, ordering: .relaxed)
+        else { return }
+        changed()
     }
 
     /// What these rows would have been counted as.
@@ -130,7 +151,8 @@ extension PipelineRun {
         case .output(let name): origin = .stage(index, output: name)
         case .dead: origin = .deadLetters
         }
-        let tap = Tap(origin, dropReason: dropReason(of: origin))
+        let looking = looking
+        let tap = Tap(origin, dropReason: dropReason(of: origin)) { looking.change { _ in } }
         guard looking.change({ $0.add(tap) }) else {
             throw PipelineError(
                 exitCode: 1,
