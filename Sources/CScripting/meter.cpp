@@ -213,8 +213,7 @@ void tw_vm_measure(tw_vm *vm, tw_meter *meter, bool profiles) {
 }
 
 void tw_vm_tap(tw_vm *vm, int32_t origin, const char *output, int32_t sink) {
-    tw_vm_end_tap(vm);
-    vm->tools.tap_sink = sink;
+    vm->tools.tap_sinks.push_back(sink);
     tw_vm_add_wire(vm, origin, output, TW_TO_SINK, sink);
 }
 
@@ -224,10 +223,7 @@ static void cut(Output &output, int32_t sink) {
     });
 }
 
-void tw_vm_end_tap(tw_vm *vm) {
-    int32_t sink = vm->tools.tap_sink;
-    if (sink < 0) return;
-    vm->tools.tap_sink = -1;
+static void end_tap(tw_vm *vm, int32_t sink) {
     cut(vm->source_output, sink);
     cut(vm->letter_output, sink);
     for (Stage &stage : vm->stages) {
@@ -236,4 +232,9 @@ void tw_vm_end_tap(tw_vm *vm) {
             if (stage.outputs[i - 1].wires.empty())
                 stage.outputs.erase(stage.outputs.begin() + ptrdiff_t(i - 1));
     }
+}
+
+void tw_vm_end_taps(tw_vm *vm) {
+    for (int32_t sink : vm->tools.tap_sinks) end_tap(vm, sink);
+    vm->tools.tap_sinks.clear();
 }

@@ -11,7 +11,11 @@ struct DocsCommand: ParsableCommand {
     @Argument(help: "A page, such as pipeline or lua, or a word to search.")
     var word: String?
 
+    @Flag(help: "Print the manual page, for man.")
+    var man = false
+
     func run() throws {
+        if man { return print(ManualPage.text, terminator: "") }
         let pages = ReferencePage.all(.checking)
         guard let word else { return print(Self.list(pages), terminator: "") }
         if let page = pages.first(where: { $0.name == word }) {

@@ -21,18 +21,20 @@ struct ExplainCommand: ParsableCommand {
     @OptionGroup var options: LookOptions
 
     func run() throws {
-        var store = StoreOptions()
-        store.data = options.data
-        store.format = .json
+        let place = try options.place.place()
         var lines: [Record] = []
         do throws(ControlFailure) {
             let isDone = try ControlClient.run(
-                "explain", Record([Field("id", .string(id))]), directory: options.data
+                "explain", Record([Field("id", .string(id))]), directory: place.data
             ) { line in
                 if let record = try? Record(json: line) { lines.append(record) }
                 return true
             }
-            if !isDone { lines = try VerbRunner(store).store.explain(id) }
+            if !isDone {
+                lines = try StoreAccess(
+                    place.data, folder: place.folder, catalogue: .standard
+                ).explain(id)
+            }
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: described(error.message))
         }

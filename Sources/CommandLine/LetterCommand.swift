@@ -13,9 +13,12 @@ struct LetterCommand: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "ls", abstract: "List the dead letters, oldest first.")
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
 
-        func run() throws { try DeadLetterVerb(options).list([]) }
+        func run() throws {
+            try DeadLetterVerb(VerbRunner(options, folder, isList: true)).list([])
+        }
     }
 
     struct Show: ParsableCommand {
@@ -25,7 +28,7 @@ struct LetterCommand: ParsableCommand {
         var ids: [String]
         @OptionGroup var options: StoreOptions
 
-        func run() throws { try DeadLetterVerb(options).list(ids) }
+        func run() throws { try DeadLetterVerb(VerbRunner(options)).list(ids) }
     }
 
     struct Replay: ParsableCommand {
@@ -37,25 +40,35 @@ struct LetterCommand: ParsableCommand {
         var dryRun = false
         @OptionGroup var options: StoreOptions
 
-        func run() throws { try DeadLetterVerb(options).replay(ids, dryRun: dryRun) }
+        func run() throws {
+            try DeadLetterVerb(VerbRunner(options)).replay(ids, dryRun: dryRun)
+        }
     }
 
     struct Purge: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Throw all dead letters away for good.")
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
 
-        func run() throws { try DeadLetterVerb(options).purge() }
+        func run() throws { try DeadLetterVerb(VerbRunner(options, folder)).purge() }
     }
 }
 
 /// Asks the running pipeline, or else runs one that reads no source.
 struct DeadLetterVerb {
-    let options: StoreOptions
+    let runner: VerbRunner
 
-    init(_ options: StoreOptions) { self.options = options }
+    init(_ runner: VerbRunner) { self.runner = runner }
 
     func list(_ ids: [String]) throws {
+        guard runner.store.hasPipeline else {
+            return try runner.run(
+                "dlq.list", Self.ids(ids),
+                orHere: { (output) throws(ControlFailure) in
+                    for letter in try runner.store.letters(ids) { output.line(letter) }
+                })
+        }
         try ask("dlq.list", Self.ids(ids), onlyLooks: true) {
             (run, output) throws(PipelineError) in
             for letter in try run.deadLetters?.find(ids) ?? [] { output.line(letter.record) }
@@ -84,7 +97,7 @@ struct DeadLetterVerb {
     private func showDryRun(_ line: [UInt8]) {
         guard let answer = try? Record(json: line) else { return }
         let text = ReplayRendering(answer).text
-        if options.format == .json {
+        if runner.format == .json {
             printLine(line)
             writeError(text)
         } else {
@@ -101,10 +114,10 @@ struct DeadLetterVerb {
         onlyLooks: Bool = false, show: (([UInt8]) -> Void)? = nil,
         _ body: @escaping (PipelineRun, ControlOutput) throws(PipelineError) -> Void
     ) throws {
-        try VerbRunner(options).run(
+        try runner.run(
             verb, fields, show: show,
             orHere: { (output) throws(ControlFailure) in
-                try VerbRunner(options).store.withoutSources(
+                try runner.store.withoutSources(
                     changesRules: changesRules, onlyLooks: onlyLooks
                 ) { (run) throws(PipelineError) in try body(run, output) }
             })

@@ -16,6 +16,8 @@ struct LineageCommand: ParsableCommand {
     var name: String?
     @Option(help: "The pipeline folder.")
     var folder = "."
+    @Option(help: "Taken as everywhere; only files of the folder are read here.")
+    var data: String?
     @Option(help: "json: nodes and edges, one object per line.")
     var format = AnswerFormat.text
 

@@ -13,11 +13,12 @@ struct LintCommand: ParsableCommand {
     /// How findings are printed.
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, github }
 
-    @Argument(help: "The pipeline folder.")
-    var folder = "."
+    @OptionGroup var place: ReadFolder
     @Option(
         help: "text for people, json for programs: one object per line, github for annotations.")
     var format = Format.text
+
+    private var folder: String { place.name }
 
     func run() throws {
         let findings = lintPipeline(

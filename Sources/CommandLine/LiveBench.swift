@@ -10,7 +10,9 @@ struct LiveBench {
     func firstRows(times: Int) throws -> [Double] {
         try (0..<times).map { _ in
             let start = monotonicNanoseconds()
-            let child = try PipedChild(["run", folder, "--workers", "\(workers)"])
+            let child = try PipedChild([
+                "run", folder, "--workers", "\(workers)", "--log-level", "error",
+            ])
             child.write(Self.record(start))
             var end = start
             child.eachRow { _ in
@@ -24,7 +26,9 @@ struct LiveBench {
 
     /// Milliseconds from writing each record to reading its row, at `rate` records per second.
     func latencies(rate: Int, seconds: Int) throws -> [Double] {
-        let child = try PipedChild(["run", folder, "--workers", "\(workers)"])
+        let child = try PipedChild([
+            "run", folder, "--workers", "\(workers)", "--log-level", "error",
+        ])
         startThread {
             let start = monotonicNanoseconds()
             for index in 0..<UInt64(rate * seconds) {

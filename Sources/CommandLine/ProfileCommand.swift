@@ -36,7 +36,8 @@ struct ProfileCommand: ParsableCommand {
         if folded != nil { fields.append(Field("stacks", .boolean(true))) }
         var lines: [Record] = []
         var stacks = ""
-        try RunningPipelineVerb.ask("profile", fields, data: options.data) { line in
+        try RunningPipelineVerb.ask("profile", fields, data: try options.place.place().data) {
+            line in
             if line["what"] == "stack" {
                 stacks += "\(line["stack"]?.text ?? "") \(line["samples"]?.text ?? "0")\n"
             } else {

@@ -22,9 +22,10 @@ struct QueueCommand: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "ls", abstract: "List the queues and how much is in them.")
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
 
-        func run() throws { try VerbRunner(options).run("queue.stats", []) }
+        func run() throws { try VerbRunner(options, folder, isList: true).run("queue.stats", []) }
     }
 
     struct Stats: ParsableCommand {
@@ -35,7 +36,7 @@ struct QueueCommand: ParsableCommand {
         @OptionGroup var options: StoreOptions
 
         func run() throws {
-            try VerbRunner(options).run("queue.stats", optional("queue", queue))
+            try VerbRunner(options, isList: true).run("queue.stats", optional("queue", queue))
         }
     }
 
@@ -52,7 +53,7 @@ struct QueueCommand: ParsableCommand {
         func validate() throws { try checkCount(max) }
 
         func run() throws {
-            try VerbRunner(options).run(
+            try VerbRunner(options, isList: true).run(
                 "queue.peek",
                 [queue(target), Field("max", .integer(Int64(max)))] + optional("state", state))
         }

@@ -11,12 +11,15 @@ struct ReloadCommand: ParsableCommand {
     var maxDifference: String?
     @Flag(help: "Load them whatever tests and differences say; they must compile.")
     var force = false
+    @OptionGroup var folder: FolderArgument
     @OptionGroup var options: StoreOptions
 
     func run() throws {
         var fields = flag("force", force)
         if let shadow {
-            guard shadow >= 0 else { throw ValidationError("--shadow must not be negative") }
+            guard (0...1_000_000).contains(shadow) else {
+                throw ValidationError("--shadow must be from 0 to 1000000")
+            }
             fields.append(Field("shadow", .integer(Int64(shadow))))
         }
         if let maxDifference {
@@ -25,6 +28,6 @@ struct ReloadCommand: ParsableCommand {
             else { throw ValidationError("--max-difference must be a percentage, such as 5%") }
             fields.append(Field("max_difference", .number(percent / 100)))
         }
-        try RunningPipelineVerb(options).run("reload", fields)
+        try RunningPipelineVerb.run("reload", fields, VerbRunner(options, folder))
     }
 }

@@ -13,22 +13,22 @@ struct ReplCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repl", abstract: "Try records against rules, line by line.")
 
-    @Argument(help: "The pipeline folder.")
-    var folder = "."
+    @OptionGroup var argument: FolderArgument
     @Option(help: "The stage to begin with.")
     var stage: String?
     @Option(
         help: "Records to load: a file, queue:NAME, dlq, dlq:ID, tap:STAGE, tap:STAGE.in.")
     var input: String?
-    @Option(help: "The folder of the store; data in the pipeline's folder if not given.")
-    var data: String?
+    @OptionGroup var place: PlaceOptions
+
+    private var folder: String { argument.path ?? place.folder ?? "." }
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
         let session: ReplSession
         do {
-            let usual = folder == "." ? "data" : folder + "/data"
-            let inputs = ReplInputs(folder: folder, data: data ?? usual, catalogue: .checking)
+            let data = StorePlace(folder: folder, data: place.data).data
+            let inputs = ReplInputs(folder: folder, data: data, catalogue: .checking)
             session = try ReplSession(stage: stage, load: loadPlan, open: inputs.open)
         } catch {
             throw CommandFailure(exitCode: error.exitCode, text: error.description)

@@ -12,8 +12,8 @@ struct RollbackCommand: ParsableCommand {
     @OptionGroup var options: StoreOptions
 
     func run() throws {
-        try RunningPipelineVerb(options).run(
-            "rollback",
-            [Field("version", .string(version))] + flag("force", force))
+        try RunningPipelineVerb.run(
+            "rollback", [Field("version", .string(version))] + flag("force", force),
+            VerbRunner(options))
     }
 }

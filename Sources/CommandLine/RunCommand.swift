@@ -5,9 +5,6 @@ internal import Definitions
 internal import Engine
 import Glibc
 internal import Operating
-import Scripting
-import Synchronization
-internal import Threads
 internal import Trials
 
 /// `tidewheel run`: runs a pipeline folder.
@@ -15,36 +12,41 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a pipeline.")
 
-    @Argument(help: "The pipeline folder.")
-    var folder = "."
+    @OptionGroup var argument: FolderArgument
     @Flag(help: "Read to the end of the input, then stop.")
     var once = false
     @Flag(help: "Close all windows also when the run is stopped by a signal.")
     var drain = false
     @Option(help: "Read this file instead of the source's path; may be repeated.")
     var input: [String] = []
-    @Option(help: "The folder of the store; data in the pipeline's folder if not given.")
-    var data: String?
+    @OptionGroup var place: PlaceOptions
     @Flag(help: "Begin anew and keep nothing: the store is neither read nor written.")
     var fresh = false
     @Flag(help: "Begin output files anew that no run of this store has written.")
     var overwrite = false
     @Option(help: "How many threads run rules.")
     var workers = 1
-    @Option(help: "Write a summary as JSON to this file when the run ends well.")
+    @Option(help: "Write a summary as JSON to this file when the run ends, also when it fails.")
     var summary: String?
+    @Option(help: "How log lines on stderr are written: text for people, json for programs.")
+    var logFormat = EventLog.Format.text
+    @Option(help: "Leave out log lines that matter less: debug, info, warning or error.")
+    var logLevel = LogLevel.info
 
     func validate() throws {
         guard (1...256).contains(workers) else {
             throw ValidationError("--workers must be from 1 to 256")
         }
+        _ = try place.place(argument)
     }
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
         StopSignals.install()
-        let plan = try loadPlan(folder)
+        // Whoever starts a run names its folder; a store elsewhere does not.
+        let folder = argument.path ?? place.folder ?? "."
+        let data = StorePlace(folder: folder, data: place.data).data
         var options = RunOptions()
         options.once = once
         options.trial = FolderTrial()
@@ -52,73 +54,15 @@ struct RunCommand: ParsableCommand {
         options.overwrites = overwrite
         options.workers = workers
         options.inputs = input
-        let inFolder = folder.hasSuffix("/") ? folder + "data" : folder + "/data"
-        options.data = fresh ? nil : data ?? inFolder
-        let pipeline: PipelineRun
-        do {
-            pipeline = try PipelineRun.start(plan, options: options)
-        } catch {
-            throw CommandFailure(exitCode: error.exitCode, text: error.description)
-        }
-        let keeper = CatalogueKeeper(pipeline, data: options.data)
-        if let period = plan.definition.catalogueNanoseconds { keeper?.start(every: period) }
-        let server = try ControlSocket.serve(pipeline, data: options.data, keeper)
-        defer { server?.stop() }
-        StopSignals.whenStopped {
-            pipeline.requestStop()
-        } hangUp: {
-            reload(pipeline)
-        }
-        let progress = isatty(2) == 1 ? ProgressLine(pipeline) : nil
-        let result = pipeline.wait()
-        progress?.finish()
-        switch result {
-        case .failure(let error):
-            throw CommandFailure(exitCode: error.exitCode, text: error.description)
-        case .success(let outcome):
-            if outcome.read == 0, pipeline.hasResumed, once {
-                writeError(
-                    "nothing new: what the input holds was read by an earlier run; "
-                        + "`--fresh` reads it again and leaves the store alone\n")
-            }
-            if let summary { try writeSummary(outcome.json, to: summary) }
-            if progress != nil { writeError(outcome.line) }
-            if outcome.files.hasEnded, !outcome.files.failed.isEmpty {
-                throw CommandFailure(exitCode: 1, text: outcome.failedFiles)
-            }
-        }
-    }
-
-    /// SIGHUP: rules are loaded again; sinks see by themselves which files were renamed.
-    private func reload(_ pipeline: PipelineRun) {
-        var request = ReloadRequest()
-        request.by = "signal"
-        let outcome = pipeline.reload(request)
-        switch outcome.result {
-        case .unchanged:
-            writeError("SIGHUP: the rules are unchanged; files that were renamed are reopened\n")
-        case .active: writeError("SIGHUP: \(outcome.version) is active\n")
-        case .refused:
-            let step = outcome.step ?? "?"
-            writeError("SIGHUP: refused at the step \(step): \(outcome.reason ?? "")\n")
-        }
-    }
-
-    private func writeSummary(_ json: String, to path: String) throws {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
-        let bytes = Array((json + "\n").utf8)
-        guard descriptor >= 0,
-            unsafe bytes.withUnsafeBytes({
-                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
-            })
-                == bytes.count
-        else {
-            let reason = unsafe String(cString: strerror(errno))
-            throw CommandFailure(exitCode: 1, text: "error: \(path): \(reason) (--summary)")
-        }
-        close(descriptor)
+        options.data = fresh ? nil : data
+        let log = EventLog(logFormat, least: logLevel)
+        try RunSession(folder: folder, options: options, log: log, summaryPath: summary).run()
     }
 }
+
+extension EventLog.Format: ExpressibleByArgument {}
+
+extension LogLevel: ExpressibleByArgument {}
 
 /// Reads a pipeline folder with the standard connectors; failures are one screen, exit code 2.
 func loadPlan(_ folder: String) throws -> Plan {
@@ -126,47 +70,5 @@ func loadPlan(_ folder: String) throws -> Plan {
         return try runnablePlan(in: folder, catalogue: .standard)
     } catch {
         throw CommandFailure(exitCode: 2, text: describe(error.findings, in: folder))
-    }
-}
-
-/// A line on the terminal that shows how far a run is.
-final class ProgressLine: Sendable {
-    private let isOver = Atomic<Bool>(false)
-
-    init(_ pipeline: PipelineRun) {
-        startThread { [self] in
-            while !isOver.load(ordering: .relaxed) {
-                usleep(200_000)
-                if isOver.load(ordering: .relaxed) { break }
-                let now = pipeline.progress
-                let text = "read \(now.read)  delivered \(now.delivered)  dead \(now.deadLetters)"
-                let bytes = Array("\r\u{1B}[K\(text)".utf8)
-                unsafe bytes.withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
-            }
-        }
-    }
-
-    func finish() {
-        isOver.store(true, ordering: .relaxed)
-        let bytes = Array("\r\u{1B}[K".utf8)
-        unsafe bytes.withUnsafeBytes { _ = unsafe Glibc.write(2, $0.baseAddress, $0.count) }
-    }
-}
-
-extension Summary {
-    /// Which files were not read to their end, one on each line, as much as fits on a screen.
-    fileprivate var failedFiles: String {
-        let shown = files.failed.prefix(15).map { "error: \($0)" }
-        let rest = files.failed.count - shown.count
-        let more = rest > 0 ? ["error: \(rest) more files could not be read"] : []
-        return (shown + more).joined(separator: "\n")
-    }
-
-    /// The summary in one line for a person.
-    var line: String {
-        let sinks = delivered.map { "\($0.sink) \($0.rows)" }.joined(separator: ", ")
-        let dropped = counts.dropped.values.reduce(0, +)
-        return "read \(read), delivered \(sinks), dropped \(dropped), "
-            + "dead letters \(counts.deadLetters), \(seconds) s, rule set \(ruleSet)"
     }
 }

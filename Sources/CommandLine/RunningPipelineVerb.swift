@@ -5,23 +5,26 @@ import Records
 import Synchronization
 
 /// A verb that makes sense only while the pipeline runs.
-struct RunningPipelineVerb {
-    let options: StoreOptions
-
-    init(_ options: StoreOptions) { self.options = options }
-
-    func run(_ verb: String, _ fields: [Field]) throws {
-        try VerbRunner(options).run(
+enum RunningPipelineVerb {
+    static func run(_ verb: String, _ fields: [Field], _ runner: VerbRunner) throws {
+        try runner.run(
             verb, fields,
-            orHere: { (_) throws(ControlFailure) in throw Self.nobody(options.data) })
+            orHere: { (_) throws(ControlFailure) in throw nobody(runner.data) })
     }
 
-    /// Nobody serves the store.
+    /// Nobody serves the store: because nobody has it, or because somebody who has it does not
+    /// answer.
     static func nobody(_ data: String) -> ControlFailure {
-        ControlFailure(
+        if let owner = StoreOwner(of: data) {
+            return ControlFailure(
+                1,
+                "the process \(owner.process) has the store \(data) and serves no verbs: it is "
+                    + "about to start or to end, or does something else with it; try again")
+        }
+        return ControlFailure(
             1,
             "no pipeline runs on the store \(data); start one with `run`, or name its store with "
-                + "--data")
+                + "--data or --folder")
     }
 
     /// Asks the running pipeline; each line of JSON goes to `each`, which says whether to go on.
@@ -58,8 +61,7 @@ final class SharedText: Sendable {
 
 /// Where the store of a looker is, and how answers are shown.
 struct LookOptions: ParsableArguments {
-    @Option(help: "The folder of the store.")
-    var data = "data"
+    @OptionGroup var place: PlaceOptions
     @Option(help: "json: one object per line; text: a table.")
     var format: AnswerFormat?
 }

@@ -15,7 +15,7 @@ extension StoreCommand {
                 throw CommandFailure(
                     exitCode: 1, text: "error: \(file): there is a file already; name a new one")
             }
-            let runner = VerbRunner(options)
+            let runner = try VerbRunner(options)
             do throws(ControlFailure) {
                 let count = try runner.store.export(to: file)
                 print(
@@ -38,10 +38,11 @@ extension StoreCommand {
                 """)
         @Flag(help: "Write it anew instead of adding what is new.")
         var rebuild = false
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
 
         func run() throws {
-            let runner = VerbRunner(options)
+            let runner = try VerbRunner(options, folder)
             try runner.run(
                 "store.catalogue", flag("rebuild", rebuild),
                 orHere: { (output) throws(ControlFailure) in

@@ -24,16 +24,19 @@ struct StoreCommand: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "ls", abstract: "List segments and snapshots.")
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
 
         func run() throws {
             let disk = SystemDisk()
-            let table = options.format == .text ? AnswerTable() : nil
+            let runner = try VerbRunner(options, folder, isList: true)
+            let data = runner.data
+            let table = runner.format == .text ? AnswerTable() : nil
             func add(_ record: Record) {
                 if let table { table.add(record.json) } else { print(record) }
             }
             for segment in try attempt({ () throws(JournalError) in
-                try StoreTool.segments(options.data, on: disk)
+                try StoreTool.segments(data, on: disk)
             }) {
                 func time(_ value: Int64?) -> Value {
                     value.map { .string(ControlTime.text(microseconds: $0)) } ?? .null
@@ -50,7 +53,7 @@ struct StoreCommand: ParsableCommand {
             }
             if table == nil {
                 for sequence in try attempt({ () throws(JournalError) in
-                    try StoreTool.snapshots(options.data, on: disk)
+                    try StoreTool.snapshots(data, on: disk)
                 }) {
                     add(Record([Field("snapshot", .integer(Int64(sequence)))]))
                 }
@@ -62,14 +65,16 @@ struct StoreCommand: ParsableCommand {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Read everything a start would read; exit 1 when something is wrong.")
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
 
         func run() throws {
+            let data = try options.place.place(folder).data
             try attempt { () throws(JournalError) in
-                try StoreTool.verify(options.data, on: SystemDisk())
+                try StoreTool.verify(data, on: SystemDisk())
             }
             let segments = try attempt { () throws(JournalError) in
-                try StoreTool.segments(options.data, on: SystemDisk())
+                try StoreTool.segments(data, on: SystemDisk())
             }
             print(
                 Record([
@@ -84,14 +89,16 @@ struct StoreCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Move damaged bytes to the quarantine; all other transactions stay.",
             discussion: "Without --yes it only says what would be given up.")
+        @OptionGroup var folder: FolderArgument
         @OptionGroup var options: StoreOptions
         @Flag(help: "Do it.") var yes = false
 
         func run() throws {
+            let data = try options.place.place(folder).data
             let moved = try attempt { () throws(JournalError) in
                 yes
-                    ? try StoreTool.repair(options.data, on: SystemDisk())
-                    : try StoreTool.repair(options.data, on: ReadingDisk())
+                    ? try StoreTool.repair(data, on: SystemDisk())
+                    : try StoreTool.repair(data, on: ReadingDisk())
             }
             for part in moved {
                 print(
@@ -126,16 +133,16 @@ struct StoreCommand: ParsableCommand {
         @OptionGroup var options: StoreOptions
 
         func run() throws {
+            let data = try options.place.place().data
             let arguments = [Field("target", .string(absolute(target)))]
             do throws(ControlFailure) {
-                if try ControlClient.run("store.backup", Record(arguments), directory: options.data)
-                {
+                if try ControlClient.run("store.backup", Record(arguments), directory: data) {
                     return
                 }
             } catch { throw CommandFailure(exitCode: error.exitCode, text: error.message) }
             try attempt { () throws(JournalError) in
                 try StoreTool.copy(
-                    options.data, to: target, sharesSegments: true, on: SystemDisk())
+                    data, to: target, sharesSegments: true, on: SystemDisk())
             }
             try printCopy(target)
         }
@@ -153,6 +160,7 @@ struct StoreCommand: ParsableCommand {
         @OptionGroup var options: StoreOptions
 
         func run() throws {
+            let data = try options.place.place().data
             var sequence = toSequence ?? .max
             if let toTime {
                 guard let time = ControlTime.microseconds(toTime) else {
@@ -166,10 +174,10 @@ struct StoreCommand: ParsableCommand {
             }
             try attempt { () throws(JournalError) in
                 try StoreTool.copy(
-                    backup, to: options.data, upTo: sequence, sharesSegments: false,
+                    backup, to: data, upTo: sequence, sharesSegments: false,
                     on: SystemDisk())
             }
-            try printCopy(options.data)
+            try printCopy(data)
         }
     }
 

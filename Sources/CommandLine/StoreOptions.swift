@@ -6,10 +6,9 @@ import Records
 
 /// Where the store of a verb is.
 struct StoreOptions: ParsableArguments {
-    @Option(help: "The folder of the store.")
-    var data = "data"
-    @Option(help: "json: one object per line.")
-    var format = AnswerFormat.json
+    @OptionGroup var place: PlaceOptions
+    @Option(help: "json: one object per line; text: a table, as lists are on a terminal.")
+    var format: AnswerFormat?
 }
 
 /// How answers are printed.
@@ -17,35 +16,45 @@ enum AnswerFormat: String, ExpressibleByArgument, CaseIterable { case json, text
 
 /// Does verbs, in the process that has the store when one serves it, or else in this one.
 struct VerbRunner {
-    let options: StoreOptions
+    let place: StorePlace
+    let format: AnswerFormat
+    var data: String { place.data }
 
-    init(_ options: StoreOptions) {
-        self.options = options
+    /// - Parameters:
+    ///   - argument: the folder, where the verb takes it.
+    ///   - isList: the answer is a list, which is a table on a terminal.
+    init(
+        _ options: StoreOptions, _ argument: FolderArgument? = nil, isList: Bool = false
+    ) throws {
+        place = try options.place.place(argument)
+        format = options.format ?? (isList && isatty(1) == 1 ? .text : .json)
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
     }
 
     /// The store, when this process is to have it.
-    var store: StoreAccess { StoreAccess(options.data, catalogue: .standard) }
+    var store: StoreAccess {
+        StoreAccess(place.data, folder: place.folder, catalogue: .standard)
+    }
 
     /// Does a verb of the queues.
     func run(
         _ verb: String, _ arguments: [Field], sendsInput: Bool = false, wait: Int64 = 0
     ) throws {
-        let table = options.format == .text ? AnswerTable() : nil
+        let table = format == .text ? AnswerTable() : nil
         let arguments = Record(arguments)
         do throws(ControlFailure) {
             let isDone: Bool
             if let table {
                 isDone = try ControlClient.run(
-                    verb, arguments, directory: options.data, sendsInput: sendsInput
+                    verb, arguments, directory: data, sendsInput: sendsInput
                 ) { line in
                     table.add(line)
                     return true
                 }
             } else {
                 isDone = try ControlClient.run(
-                    verb, arguments, directory: options.data, sendsInput: sendsInput)
+                    verb, arguments, directory: data, sendsInput: sendsInput)
             }
             if !isDone {
                 let show = table.map { table in { (line: [UInt8]) in table.add(line) } }
@@ -64,7 +73,7 @@ struct VerbRunner {
         _ verb: String, _ fields: [Field] = [], show: (([UInt8]) -> Void)? = nil,
         orHere: (ControlOutput) throws(ControlFailure) -> Void
     ) throws {
-        let table = options.format == .text ? AnswerTable() : nil
+        let table = format == .text ? AnswerTable() : nil
         do throws(ControlFailure) {
             let output = ControlOutput { line in
                 if let show {
@@ -75,7 +84,7 @@ struct VerbRunner {
                     printLine(line)
                 }
             }
-            let isDone = try ControlClient.run(verb, Record(fields), directory: options.data) {
+            let isDone = try ControlClient.run(verb, Record(fields), directory: data) {
                 line in
                 output.line(line)
                 return true

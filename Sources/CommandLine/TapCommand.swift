@@ -24,7 +24,7 @@ struct TapCommand: ParsableCommand {
         help: ArgumentHelp(
             "Also write the rows to a file, for run --input and repl --input.", valueName: "file"))
     var save: String?
-    @OptionGroup var options: StoreOptions
+    @OptionGroup var options: LookOptions
 
     func validate() throws {
         if let number { try checkCount(number) }
@@ -48,15 +48,16 @@ struct TapCommand: ParsableCommand {
         if let `where` { fields.append(Field("where", .string(`where`))) }
         let screen = try TapScreen(save: save)
         StopSignals.install()
-        StopSignals.whenStopped {
+        StopSignals.whenStopped { _ in
             screen.end()
             Glibc.exit(0)
         }
+        let data = try options.place.place().data
         do throws(ControlFailure) {
-            let isDone = try ControlClient.run("tap", Record(fields), directory: options.data) {
+            let isDone = try ControlClient.run("tap", Record(fields), directory: data) {
                 screen.take($0)
             }
-            guard isDone else { throw RunningPipelineVerb.nobody(options.data) }
+            guard isDone else { throw RunningPipelineVerb.nobody(data) }
         } catch {
             screen.end()
             throw CommandFailure(exitCode: error.exitCode, text: described(error.message))

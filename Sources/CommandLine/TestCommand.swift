@@ -14,8 +14,7 @@ struct TestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test", abstract: "Run the tests of the rules: rules/*.test.yaml.")
 
-    @Argument(help: "The pipeline folder.")
-    var folder = "."
+    @OptionGroup var place: ReadFolder
     @Option(name: [.customShort("k")], help: "Run only tests whose name contains this text.")
     var only: String?
     @Flag(help: "Run them again whenever a file of the folder changes.")
@@ -28,6 +27,8 @@ struct TestCommand: ParsableCommand {
     var coverage = false
     @Option(help: "text for people, json for programs: one object per test.")
     var format = OutputFormat.text
+
+    private var folder: String { place.name }
 
     func run() throws {
         // Taken before the run, so that a change meanwhile is not missed.

@@ -17,6 +17,7 @@ struct TopCommand: ParsableCommand {
     var interval = "1s"
     @Option(name: .shortAndLong, help: "End after so many looks.")
     var number: Int?
+    @OptionGroup var folder: FolderArgument
     @OptionGroup var options: LookOptions
 
     func validate() throws {
@@ -51,7 +52,8 @@ struct TopCommand: ParsableCommand {
             lines = []
             isFirst = false
         }
-        try RunningPipelineVerb.ask("top", fields, data: options.data) { line in
+        let data = try options.place.place(folder).data
+        try RunningPipelineVerb.ask("top", fields, data: data) { line in
             guard isTable else { return writeWhole(line.json + [0x0A], to: 1) }
             if line["what"] == "end" { show() } else { lines.append(line) }
             return true

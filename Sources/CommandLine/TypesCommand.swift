@@ -16,8 +16,9 @@ struct TypesCommand: ParsableCommand {
             comment as its first line by which editors find the schema, unless it has one.
             """)
 
-    @Argument(help: "The pipeline folder.")
-    var folder = "."
+    @OptionGroup var place: ReadFolder
+
+    private var folder: String { place.name }
 
     func run() throws {
         let stubs = TypeStubs(try loadRules(folder))

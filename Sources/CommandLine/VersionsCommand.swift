@@ -6,13 +6,15 @@ internal import Operating
 struct VersionsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "versions", abstract: "List the versions of the rules, oldest first.")
+    @OptionGroup var folder: FolderArgument
     @OptionGroup var options: StoreOptions
 
     func run() throws {
-        try VerbRunner(options).run(
+        let runner = try VerbRunner(options, folder, isList: true)
+        try runner.run(
             "versions",
             orHere: { (output) throws(ControlFailure) in
-                for row in try VerbRunner(options).store.versions() {
+                for row in try runner.store.versions() {
                     output.line(Array(row.json.utf8))
                 }
             })

@@ -1,7 +1,7 @@
 internal import Records
 
 /// How rows are written as CSV.
-struct CSVOptions: Sendable, Hashable {
+struct CSVWritingOptions: Sendable, Hashable {
     var delimiter: UInt8 = 0x2C
     /// The columns in their order; nil: the fields of the first row.
     var columns: [String]?
@@ -16,7 +16,7 @@ struct CSVOptions: Sendable, Hashable {
 /// A text is quoted where it has to be, and where it would read as null without quotes. Numbers
 /// keep their digits, nested values are cells of JSON.
 final class CSVRowWriter {
-    let options: CSVOptions
+    let options: CSVWritingOptions
     private let nullBytes: [UInt8]
     /// The columns, the one for the rest included; nil until the first row.
     private(set) var columns: [String]?
@@ -29,7 +29,7 @@ final class CSVRowWriter {
     private var others: [Int] = []
 
     /// - Parameter columns: those that earlier runs have begun with.
-    init(_ options: CSVOptions, columns: [String]?) {
+    init(_ options: CSVWritingOptions, columns: [String]?) {
         self.options = options
         nullBytes = Array(options.nullText.utf8)
         if let columns = columns ?? options.allColumns { begin(columns) }
@@ -184,7 +184,7 @@ final class CSVRowWriter {
     }
 }
 
-extension CSVOptions {
+extension CSVWritingOptions {
     /// The columns that are declared, with the one for the rest at the end unless it stands among
     /// them.
     var allColumns: [String]? {

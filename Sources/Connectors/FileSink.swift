@@ -8,7 +8,7 @@ struct FileSinkOptions: Sendable {
     var path: String
     var appends = false
     /// The options of CSV; nil for JSON lines.
-    var csv: CSVOptions?
+    var csv: CSVWritingOptions?
     var roll: RollOptions?
 }
 
@@ -219,7 +219,7 @@ extension Resumption {
     /// path may come from the environment.
     fileprivate func position(of shown: String, at path: String) -> [UInt8]? {
         if let known = positions[shown], SinkPosition(known) != nil { return known }
-        guard let status = FileStatus(path) else { return nil }
+        guard let status = SinkFileStatus(path) else { return nil }
         return positions.values.first { bytes in
             let files = SinkPosition(bytes)?.files ?? []
             return files.count == 1 && files[0].first == 0 && files[0].inode == status.inode

@@ -26,9 +26,9 @@ extension SinkKind {
 
     private static func csvOptions(
         _ reader: inout SettingReader, _ path: String
-    ) -> CSVOptions? {
+    ) -> CSVWritingOptions? {
         let name = Packing.split(path).rest.lowercased()
-        var csv = CSVOptions()
+        var csv = CSVWritingOptions()
         if name.hasSuffix(".tsv") { csv.delimiter = 0x09 }
         let usual = name.hasSuffix(".csv") || name.hasSuffix(".tsv") ? "csv" : "jsonl"
         let format = reader.choice("format") ?? usual

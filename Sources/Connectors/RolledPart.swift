@@ -76,7 +76,7 @@ final class RolledPart {
 
     /// Gives the file its name, for good.
     func takeName() throws(ConnectorError) {
-        guard FileStatus(finalPath)?.size ?? 0 == 0 || file.rules.overwrites else {
+        guard SinkFileStatus(finalPath)?.size ?? 0 == 0 || file.rules.overwrites else {
             throw ConnectorError(
                 "error: \(shown): is there already; move it away and start again")
         }

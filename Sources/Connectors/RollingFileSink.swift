@@ -64,7 +64,7 @@ final class RollingFileSink: Sink {
         for found in names.files(in: context.folder) {
             // It is removed only when no other pipeline writes to it.
             let path = resolve(found.path, in: context.folder)
-            guard let status = FileStatus(path), status.size > 0, status.type == S_IFREG else {
+            guard let status = SinkFileStatus(path), status.size > 0, status.type == S_IFREG else {
                 continue
             }
             let file = SinkFile(path: path, shown: found.path, rules: rules)
@@ -111,7 +111,7 @@ final class RollingFileSink: Sink {
     /// The run before was killed when it had given a file its name, and had not noted that.
     private func cutFinished(_ place: SinkFilePosition) throws(ConnectorError) {
         let path = resolve(place.path, in: context.folder)
-        guard let status = FileStatus(path), status.inode == place.inode else {
+        guard let status = SinkFileStatus(path), status.inode == place.inode else {
             return context.warn("\(place.path): is missing; it is not written any more\n")
         }
         let file = SinkFile(path: path, shown: place.path, rules: rules)
@@ -228,7 +228,7 @@ final class RollingFileSink: Sink {
         let number = rowCount + 1
         let path = names.path(at: time, number: number)
         let part = makePart(path, time, number)
-        if FileStatus(resolve(path, in: context.folder))?.size ?? 0 > 0, !rules.overwrites {
+        if SinkFileStatus(resolve(path, in: context.folder))?.size ?? 0 > 0, !rules.overwrites {
             throw ConnectorError(
                 "error: \(path): is there already, and no run of this store has written it; "
                     + "move it away and start again")

@@ -32,7 +32,7 @@ extension SinkFile {
 
     /// Opens what is committed up to a position.
     func open(_ known: SinkFilePosition) throws(ConnectorError) {
-        let isThere = FileStatus(path) != nil
+        let isThere = SinkFileStatus(path) != nil
         let finding = isThere ? nil : try leave(known)
         try prepare()
         if isSpecial { return }
@@ -84,7 +84,7 @@ extension SinkFile {
     /// Opens and locks it without changing anything; false when it was not there.
     @discardableResult
     private func prepare() throws(ConnectorError) -> Bool {
-        let before = FileStatus(path)
+        let before = SinkFileStatus(path)
         if before?.type == S_IFDIR {
             throw ConnectorError("error: \(shown): is a directory; name a file in sinks.file.path")
         }
@@ -93,7 +93,7 @@ extension SinkFile {
         descriptor = try openDescriptor(O_CREAT)
         guard !isSpecial else { return true }
         try lock(descriptor)
-        status = FileStatus(descriptor)
+        status = SinkFileStatus(descriptor)
         length = status?.size ?? 0
         return before != nil
     }
@@ -137,7 +137,7 @@ extension SinkFile {
     private func leave(_ known: SinkFilePosition) throws(ConnectorError) -> String {
         let folder = String(path.dropLast(path.split(separator: "/").last?.count ?? 0))
         for name in entries(of: folder.isEmpty ? "." : folder) {
-            guard let status = FileStatus(folder + name), status.inode == known.inode,
+            guard let status = SinkFileStatus(folder + name), status.inode == known.inode,
                 status.device == known.device, status.type == S_IFREG
             else { continue }
             let old = unsafe Glibc.open(folder + name, O_RDWR | O_CLOEXEC)

@@ -44,7 +44,7 @@ final class SinkFile {
     /// Pipes and devices are neither locked nor watched, and nothing is cut off from them.
     var isSpecial = false
     var descriptor: Int32 = -1
-    var status: FileStatus?
+    var status: SinkFileStatus?
     var length: UInt64 = 0
     /// Rows that are committed, and written before all others.
     var owed: [UInt8] = []
@@ -192,8 +192,8 @@ final class SinkFile {
     }
 
     private func findChange() -> Change? {
-        guard !isSpecial, let own = FileStatus(descriptor) else { return nil }
-        guard let there = FileStatus(path), there.isSame(as: own) else {
+        guard !isSpecial, let own = SinkFileStatus(descriptor) else { return nil }
+        guard let there = SinkFileStatus(path), there.isSame(as: own) else {
             return own.links == 0 ? .deleted : .moved
         }
         if own.size < length { return .truncated(to: own.size) }
@@ -205,7 +205,7 @@ final class SinkFile {
     /// Whoever rotates logs renames a file and makes the new one a moment later.
     private var isDue: Bool {
         guard case .moved? = change, owed.count + pending.count < Self.pendingLimit,
-            FileStatus(path) == nil
+            SinkFileStatus(path) == nil
         else { return true }
         return monotonicNanoseconds() >= changedAt + Self.graceNanoseconds
     }
@@ -216,7 +216,7 @@ final class SinkFile {
     private func follow(_ change: Change) throws(ConnectorError) {
         told = nil
         if case .truncated(let size) = change {
-            length = FileStatus(descriptor)?.size ?? size
+            length = SinkFileStatus(descriptor)?.size ?? size
             noteMissingBreak()
             rules.warn("\(shown): was truncated; rows are appended to it\n")
             return
@@ -225,13 +225,13 @@ final class SinkFile {
         try SinkFile.makeFolders(for: path, shown: shown)
         let next = try openDescriptor(O_CREAT)
         do throws(ConnectorError) {
-            if FileStatus(next).map({ status?.isSame(as: $0) ?? false }) ?? false {
+            if SinkFileStatus(next).map({ status?.isSame(as: $0) ?? false }) ?? false {
                 // It has its name again.
                 _ = Glibc.close(next)
                 return
             }
             try lock(next)
-            guard let found = FileStatus(next), found.type == S_IFREG,
+            guard let found = SinkFileStatus(next), found.type == S_IFREG,
                 found.size == 0 || rules.appends
             else {
                 throw ConnectorError(
@@ -296,6 +296,6 @@ final class SinkFile {
     }
 }
 
-extension FileStatus {
-    func isSame(as other: FileStatus) -> Bool { inode == other.inode && device == other.device }
+extension SinkFileStatus {
+    func isSame(as other: SinkFileStatus) -> Bool { inode == other.inode && device == other.device }
 }

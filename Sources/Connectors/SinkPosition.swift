@@ -126,7 +126,7 @@ struct OlderSinkPosition {
 }
 
 /// What the system says of a file.
-struct FileStatus {
+struct SinkFileStatus {
     var device: UInt64
     var inode: UInt64
     var size: UInt64

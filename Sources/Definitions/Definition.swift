@@ -49,6 +49,9 @@ public struct Definition: Sendable {
     /// How often a running pipeline brings the catalogue up to date, in nanoseconds; nil for never.
     public var catalogueNanoseconds: Int64? = 5_000_000_000
 
+    /// What the file said, to tell later whether it has changed.
+    public internal(set) var written = WrittenKeys()
+
     /// The keys of a pipeline that records flow through.
     static let flowSections = ["source", "sources", "stages", "sinks"]
     /// The keys of which a folder may have nothing else.

@@ -30,6 +30,23 @@ public func readDefinition(
     folder: String, environment: [String: String], catalogue: Catalogue,
     needsVariables: Bool = true
 ) throws(DiagnosticList) -> Definition {
+    var substitution = Substitution(environment: environment)
+    let (settings, findings) = try readSettings(folder: folder, &substitution)
+    var reader = DefinitionReader(
+        folder: folder, environment: environment, catalogue: catalogue)
+    reader.read(settings)
+    let unset = needsVariables ? substitution.findings : substitution.errors
+    let all = findings + unset + reader.findings
+    guard all.isEmpty else { throw DiagnosticList(ordered: all) }
+    var definition = reader.definition
+    definition.written = WrittenKeys(settings)
+    return definition
+}
+
+/// The values of `FOLDER/pipeline.yaml`, whatever they mean, and what is wrong with its YAML.
+func readSettings(
+    folder: String, _ substitution: inout Substitution
+) throws(DiagnosticList) -> (settings: Setting, findings: [Diagnostic]) {
     let file = "pipeline.yaml"
     let start = Location(file: file, line: 1, column: 1)
     guard isFolder(folder) else {
@@ -57,15 +74,7 @@ public func readDefinition(
     }
     var yaml = YAMLReader(file: file)
     guard let root = yaml.read(text) else { throw DiagnosticList(ordered: yaml.findings) }
-    var substitution = Substitution(environment: environment)
-    let settings = substitution.apply(to: root)
-    var reader = DefinitionReader(
-        folder: folder, environment: environment, catalogue: catalogue)
-    reader.read(settings)
-    let unset = needsVariables ? substitution.findings : substitution.errors
-    let findings = yaml.findings + unset + reader.findings
-    guard findings.isEmpty else { throw DiagnosticList(ordered: findings) }
-    return reader.definition
+    return (substitution.apply(to: root), yaml.findings)
 }
 
 /// Where the first byte stands that is no UTF-8.

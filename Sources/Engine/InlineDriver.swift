@@ -40,6 +40,7 @@ struct InlineDriver {
             let outlet = Outlet(run, sinks, tail: tail, front: lane.machine)
             var driver = InlineDriver(run, intake, lane, outlet)
             outlet.whole { try driver.process() }
+            run.finishHandlers()
             lane.report()
         } catch {
             run.startup.send(.failed(PipelineError(starting: error)))

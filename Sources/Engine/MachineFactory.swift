@@ -48,7 +48,6 @@ extension Plan {
             vm.connect(.deadLetters, toSink: sinkCount)
             sinkCount += 1
         }
-        if purpose.hasTapSlot { sinkCount += 1 }
         for origin in purpose.shows {
             vm.connect(RuleWire(origin), toSink: sinkCount)
             sinkCount += 1
@@ -127,19 +126,14 @@ package struct MachinePurpose {
     package var shows: [Origin] = []
     /// Stages that get no records.
     package var cuts: Set<Int> = []
-    /// There is one more sink behind those, for somebody who looks at the pipeline.
-    var hasTapSlot = false
     /// The version that rules are told; nil: their own.
     package var ruleSet: String?
     /// A clock that stands, in milliseconds since 1970; nil: the real one.
     package var now: Int64?
 
     /// A VM that runs the stages, and what the engine needs of it.
-    package init(
-        tracksChanges: Bool = false, showsLetters: Bool = false, hasTapSlot: Bool = false
-    ) {
+    package init(tracksChanges: Bool = false, showsLetters: Bool = false) {
         self.tracksChanges = tracksChanges
         self.showsLetters = showsLetters
-        self.hasTapSlot = hasTapSlot
     }
 }

@@ -19,7 +19,7 @@ extension PipelineRun {
             }
             if !options.onlyLooks { warnOfOrphans(context) }
             if store != nil { sinks.append(LetterSink()) }
-            if ring != nil { sinks.append(TapSink(self)) }
+            if ring != nil { for slot in 0..<Tap.most { sinks.append(TapSink(self, slot: slot)) } }
         } catch {
             for sink in sinks { sink.abandon() }
             let failure = PipelineError(exitCode: 1, error.description)

@@ -31,6 +31,13 @@ public struct RunOptions: Sendable {
     package var trial: (any VersionTrial)?
     /// Takes what a person is to hear, each time whole lines with their line breaks; on any thread.
     package var tell: @Sendable (String) -> Void = { writeError($0) }
+    /// Called once the sources have given all that there is; on a thread of the run.
+    package var inputEnded: @Sendable () -> Void = {}
+    /// Called when the store is open, before the first record; on the thread that starts the run.
+    package var prepare: @Sendable (PipelineRun) -> Void = { _ in }
+    /// Compares `pipeline.yaml` with what the run was started with, for a reload; nil when it is
+    /// not to be compared.
+    package var change: (@Sendable (Definition) throws(DiagnosticList) -> DefinitionChange?)?
     /// How long a stopped run waits for a sink of the outbox that does not move.
     var sinkPatienceMilliseconds = 5000
 
@@ -65,6 +72,8 @@ public final class PipelineRun: Sendable {
     let options: RunOptions
     package let lookups: LookupTables
     let log: RuleLog
+    /// What may happen very often, such as a handler that fails.
+    let notices: NoticeDesk
     let laneCount: Int
     /// How the lanes share the records.
     let distribution: Distribution
@@ -120,6 +129,7 @@ public final class PipelineRun: Sendable {
         self.options = options
         startedAt = monotonicNanoseconds()
         log = RuleLog(output: options.tell)
+        notices = NoticeDesk(tell: options.tell)
         (laneCount, distribution) = plan.distribution(lanes: options.workers)
         slices = SliceSizes(plan.definition.limits)
         windowSizes = WindowSizes(tasks: laneCount)
@@ -140,7 +150,7 @@ public final class PipelineRun: Sendable {
         let isReloadable = plan.definition.reload != nil || !options.once
         ring = isReloadable ? RecordRing(limit: plan.definition.reload?.shadow ?? 1000) : nil
         lookups = try LookupTables(plan)
-        shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } + [0, 0] }
+        shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } }
     }
 
     /// How many threads run rules: lanes, and what stands behind windows by itself.
@@ -168,9 +178,16 @@ public final class PipelineRun: Sendable {
     public func wait() -> Result<Summary, PipelineError> {
         _ = done.receive()
         log.finish()
+        notices.finish()
+        if let failure = shared.withLock({ $0.failure }) { return .failure(failure) }
+        return .success(summary)
+    }
+
+    /// What the run has done, also when it has failed; whole once it is over.
+    package var summary: Summary {
         let end = shared.withLock { ($0.failure, $0.counts, $0.delivered, $0.windows) }
-        if let failure = end.0 { return .failure(failure) }
         var summary = Summary()
+        summary.error = end.0?.description
         summary.name = plan.definition.name
         summary.counts = end.1
         summary.windows = end.3
@@ -183,7 +200,7 @@ public final class PipelineRun: Sendable {
         summary.seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
         summary.ruleSet = versions.wanted.name
         summary.addUsage()
-        return .success(summary)
+        return summary
     }
 
     /// Replaces the rules; nil before the start.
@@ -299,6 +316,7 @@ public final class PipelineRun: Sendable {
         try checkFunctions()
         noteRun()
         try startSchedules()
+        options.prepare(self)
         let sinks = try openSinks(context)
         if let exchange {
             exchange.fill(self)
@@ -317,18 +335,22 @@ public final class PipelineRun: Sendable {
             spawn { OutletThread(run: $0, exchange: exchange, sinks: sinks).main() }
             try awaitStartup(1)
         }
+        startQueueWatch()
         try startHandlers()
-        if !plan.definition.lookups.isEmpty && !options.once {
-            spawn { run in
-                run.lookups.refresh(
-                    isStopped: { run.stopRequested.load(ordering: .relaxed) },
-                    warn: { run.options.tell("warning: \($0)\n") })
-            }
+        refreshLookups()
+    }
+
+    private func refreshLookups() {
+        guard !plan.definition.lookups.isEmpty, !options.once else { return }
+        spawn { run in
+            run.lookups.refresh(
+                isStopped: { run.stopRequested.load(ordering: .relaxed) },
+                warn: { run.options.tell("warning: \($0)\n") })
         }
     }
 
     /// Sinks behind those of the definition: for dead letters, and for somebody who looks.
-    private var hiddenSinks: Int { (opening == nil ? 0 : 1) + (ring == nil ? 0 : 1) }
+    private var hiddenSinks: Int { (opening == nil ? 0 : 1) + (ring == nil ? 0 : Tap.most) }
 
     /// One empty buffer per sink, those of the store and of lookers included.
     func makeSinkBuffers() -> [OutputBuffer] {

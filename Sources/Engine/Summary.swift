@@ -26,6 +26,11 @@ public struct Summary: Sendable {
     public var peakMemoryBytes = 0
     /// The version of the rule set.
     public var ruleSet = ""
+    /// Why the run has failed; nil when it has not.
+    public var error: String?
+
+    /// Nothing was done.
+    package init() {}
 
     /// Adds what the system says about this process.
     mutating func addUsage() {
@@ -58,7 +63,7 @@ public struct Summary: Sendable {
                 $0.value == $0.value.rounded() && abs($0.value) < 1e15
                     ? .integer(Int64($0.value)) : .number($0.value))
         }
-        let fields: [Field] = [
+        var fields: [Field] = [
             Field("name", .string(name)), Field("rule_set", .string(ruleSet)),
             Field("read", .integer(Int64(read))),
             Field(
@@ -82,6 +87,7 @@ public struct Summary: Sendable {
             Field("cpu_seconds", .number((cpuSeconds * 1000).rounded() / 1000)),
             Field("peak_memory_bytes", .integer(Int64(peakMemoryBytes))),
         ]
+        if let error { fields.append(Field("error", .string(error))) }
         return String(decoding: Value.object(fields).json, as: UTF8.self)
     }
 }

@@ -228,6 +228,7 @@ struct OutletThread {
             run.startup.send(.ready)
             let outlet = Outlet(run, sinks.sinks, tail: tail, front: nil)
             outlet.whole { try process(outlet) }
+            run.finishHandlers()
         } catch {
             for sink in sinks.sinks { sink.abandon() }
             run.startup.send(.failed(PipelineError(starting: error)))

@@ -71,7 +71,7 @@ public struct SystemDisk: Disk {
 
     /// Makes a directory if it is not there.
     public func makeDirectory(_ path: String) throws(DiskError) {
-        if unsafe mkdir(path, 0o777) != 0 && errno != EEXIST {
+        if unsafe mkdir(path, 0o700) != 0 && errno != EEXIST {
             throw DiskError("make", path, code: errno)
         }
     }
@@ -106,6 +106,27 @@ public struct SystemDisk: Disk {
         throw DiskError("look at", path, code: errno)
     }
 
+    /// Keeps a store that was made with other permissions to its owner: what is in it are records.
+    public func protect(store directory: String) { protect(directory, depth: 0) }
+
+    private func protect(_ path: String, depth: Int) {
+        var status = stat()
+        // Links lead out of the store, and are left alone.
+        let isKnown =
+            depth == 0 ? unsafe stat(path, &status) == 0 : unsafe lstat(path, &status) == 0
+        guard isKnown, status.st_uid == geteuid() else { return }
+        switch status.st_mode & S_IFMT {
+        case S_IFDIR:
+            if status.st_mode & 0o077 != 0 { unsafe chmod(path, 0o700) }
+            guard depth < 3 else { return }
+            for name in (try? names(in: path)) ?? [] {
+                protect(path + "/" + name, depth: depth + 1)
+            }
+        case S_IFREG: if status.st_mode & 0o077 != 0 { unsafe chmod(path, 0o600) }
+        default: break
+        }
+    }
+
     /// Microseconds since 1970, in UTC.
     public func now() -> Int64 {
         var time = timespec()
@@ -115,7 +136,7 @@ public struct SystemDisk: Disk {
 
     private func descriptor(_ path: String, _ flags: Int32) throws(DiskError) -> Int32 {
         while true {
-            let descriptor = unsafe Glibc.open(path, flags | O_CLOEXEC, 0o666)
+            let descriptor = unsafe Glibc.open(path, flags | O_CLOEXEC, 0o600)
             if descriptor >= 0 { return descriptor }
             if errno != EINTR { throw DiskError("open", path, code: errno) }
         }

@@ -12,15 +12,21 @@ internal import Trials
 package struct StoreAccess {
     /// The folder of the store.
     package let data: String
+    /// The folder of its pipeline.
+    let folder: String
     let catalogue: Catalogue
     /// How long another process may keep the store before it is an error, in microseconds.
     private static let patience: Int64 = 1_000_000
 
-    /// Names a store; what `pipeline.yaml` in the current folder declares is read with `catalogue`.
-    package init(_ data: String, catalogue: Catalogue) {
+    /// Names a store; what `pipeline.yaml` in the folder declares is read with `catalogue`.
+    package init(_ data: String, folder: String, catalogue: Catalogue) {
         self.data = data
+        self.folder = folder
         self.catalogue = catalogue
     }
+
+    /// True when there is a pipeline in the folder.
+    package var hasPipeline: Bool { unsafe access(folder + "/pipeline.yaml", F_OK) == 0 }
 
     /// Opens the store and calls with every entry that is not the queues'.
     package func look(_ entry: (UInt8, RawSpan) -> Void) throws(ControlFailure) {
@@ -80,6 +86,7 @@ package struct StoreAccess {
                         "\(data): truncated \(store.truncatedBytes) bytes of a write that "
                             + "was cut short; nothing acknowledged was in them\n")
                 }
+                SystemDisk().protect(store: data)
                 return store
             } catch {
                 if case .journal(let inner) = error.code, inner.code == .owned,
@@ -95,18 +102,18 @@ package struct StoreAccess {
 
     /// What pipeline.yaml says about the store; nothing when there is none.
     package func declaredQueues() throws(ControlFailure) -> StoreDefinition {
-        guard readWholeFile("pipeline.yaml") != nil else {
+        guard hasPipeline else {
             if readWholeFile(data + "/FORMAT") != nil { return try StoreDefinition() }
             throw ControlFailure(
                 2,
-                "there is no pipeline.yaml here and no store in \(data); go to the "
-                    + "pipeline's folder, or name the store with --data")
+                "there is no pipeline.yaml in \(folder) and no store in \(data); name the "
+                    + "pipeline's folder with --folder, or the store with --data")
         }
         do throws(DiagnosticList) {
             let definition = try readDefinition(
-                folder: ".", environment: environment(), catalogue: catalogue)
+                folder: folder, environment: environment(), catalogue: catalogue)
             return try StoreDefinition(definition)
-        } catch { throw ControlFailure(2, describe(error.findings, in: ".")) }
+        } catch { throw ControlFailure(2, describe(error.findings, in: folder)) }
     }
 }
 
@@ -123,7 +130,7 @@ extension StoreAccess {
         guard readWholeFile(data + "/FORMAT") != nil else {
             throw ControlFailure(
                 2,
-                "there is no store in \(data); go to the pipeline's folder, or name the "
+                "there is no store in \(data); name the pipeline's folder with --folder, or the "
                     + "store with --data")
         }
         var options = RunOptions()
@@ -133,8 +140,10 @@ extension StoreAccess {
         options.onlyLooks = onlyLooks
         options.notesVersion = changesRules
         let plan: Plan
-        do throws(DiagnosticList) { plan = try runnablePlan(in: ".", catalogue: catalogue) } catch {
-            throw ControlFailure(2, describe(error.findings, in: "."))
+        do throws(DiagnosticList) {
+            plan = try runnablePlan(in: folder, catalogue: catalogue)
+        } catch {
+            throw ControlFailure(2, describe(error.findings, in: folder))
         }
         try ControlSocket.wrap { () throws(PipelineError) in
             let pipeline = try PipelineRun.start(plan, options: options)

@@ -9,6 +9,8 @@ final class Core: @unchecked Sendable {  // Everything is under `mutex`.
     var transaction: Transaction
     /// True when the log holds entries that are not the queues'.
     var hasForeign: Bool
+    /// Messages that have died and that nobody was told of.
+    var deaths = DeathTally()
     /// True while a snapshot is being taken.
     var isTakingSnapshot = false
 

@@ -138,6 +138,7 @@ public final class Store<Place: Disk>: Sendable {
             }
         }
         core.transaction.happen(appended)
+        for (queue, notice) in core.transaction.deaths { core.deaths.note(notice, queue) }
         if core.transaction.hasForeign { core.hasForeign = true }
         return appended?.sequence ?? journal.appendedSequence
     }

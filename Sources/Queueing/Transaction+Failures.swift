@@ -79,8 +79,16 @@ extension Transaction {
         let slot = queues.slots[index]
         let source = queues.queues[Int(slot.queue)].settings
         tally(slot.queue, .dead)
+        let place = source.deadLetterTarget.flatMap { $0 == source.name ? nil : $0 }
+        deaths.append(
+            (
+                slot.queue,
+                DeathNotice(
+                    queue: source.name, reason: reason, count: 1, target: place,
+                    error: attempt.flatMap { $0.error.isEmpty ? nil : $0.error })
+            ))
         let isVolatile = slot.segment == Self.volatileSegment
-        guard let name = source.deadLetterTarget, name != source.name else {
+        guard let name = place else {
             add(.removes([slot.number]), isVolatile: isVolatile)
             return
         }

@@ -20,6 +20,8 @@ public struct Transaction {
     var frame = Frame(capacity: 1 << 16, messageKind: Operation.Kind.message.rawValue)
     var steps: [Step] = []
     var tallies: [(queue: UInt16, tally: Tally, count: Int)] = []
+    /// Messages that die with it.
+    var deaths: [(queue: UInt16, notice: DeathNotice)] = []
     /// True between counting them and the frame in the log.
     var areTalliesCounted = false
     /// Slots that a command of this transaction has already.
@@ -333,6 +335,7 @@ public struct Transaction {
         if !frame.isEmpty { frame.removeAll() }
         if !steps.isEmpty { steps.removeAll(keepingCapacity: true) }
         if !tallies.isEmpty { dropTallies() }
+        if !deaths.isEmpty { deaths.removeAll(keepingCapacity: true) }
         areTalliesCounted = false
         handedOut = .nothing
         if !added.isEmpty { added.removeAll(keepingCapacity: true) }

@@ -166,16 +166,20 @@ extension RuleVM {
         unsafe tw_vm_measure(vm, meter?.meter, profiles)
     }
 
-    /// Lets a sink see an output as well, between two batches; one output at a time.
-    public mutating func tap(_ origin: RuleWire, sink: Int) {
-        switch origin {
-        case .source: unsafe tw_vm_tap(vm, Int32(TW_SOURCE), nil, Int32(sink))
-        case .deadLetters: unsafe tw_vm_tap(vm, Int32(TW_DEAD_LETTERS), nil, Int32(sink))
-        case .stage(let stage, let output):
-            unsafe tw_vm_tap(vm, Int32(stage), output, Int32(sink))
+    /// Lets sinks see outputs as well, between two batches, and no others than these. They are
+    /// numbered from `first` on, behind all sinks of the VM; those without an output get nothing.
+    public mutating func tap(_ origins: [RuleWire?], first: Int) {
+        unsafe tw_vm_end_taps(vm)
+        for (place, origin) in origins.enumerated() {
+            let sink = Int32(first + place)
+            switch origin {
+            case nil: break
+            case .source: unsafe tw_vm_tap(vm, Int32(TW_SOURCE), nil, sink)
+            case .deadLetters: unsafe tw_vm_tap(vm, Int32(TW_DEAD_LETTERS), nil, sink)
+            case .stage(let stage, let output): unsafe tw_vm_tap(vm, Int32(stage), output, sink)
+            }
         }
+        // What nobody looks at costs nothing with each record.
+        setSinkCount(first + (origins.lastIndex { $0 != nil } ?? -1) + 1)
     }
-
-    /// Ends that.
-    public mutating func endTap() { unsafe tw_vm_end_tap(vm) }
 }

@@ -61,7 +61,7 @@ extension RuleVM {
     public mutating func advance(
         to watermark: Int64, into outputs: [OutputBuffer], rows: [RowBuffer] = []
     ) throws(RuleError) {
-        precondition(outputs.count == sinkCount, "one output buffer per sink is needed")
+        precondition(outputs.count >= sinkCount, "one output buffer per sink is needed")
         let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
         let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
         let status = unsafe sinks.withUnsafeBufferPointer { sinks in

@@ -218,7 +218,7 @@ public struct RuleVM: ~Copyable {
         rows: [RowBuffer] = [], scan: RecordScan = RecordScan(), worker: Int = 0, workers: Int = 1,
         floor: Int64? = nil
     ) throws(RuleError) {
-        precondition(outputs.count == sinkCount, "one output buffer per sink is needed")
+        precondition(outputs.count >= sinkCount, "one output buffer per sink is needed")
         let sinks: [OpaquePointer?] = unsafe outputs.map { unsafe $0.buffer }
         let targets: [OpaquePointer?] = unsafe rows.map { unsafe $0.rows }
         let status = unsafe withBatch(batch) { pointer in

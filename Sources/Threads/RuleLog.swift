@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// What rules log, as lines on stderr; more than a hundred a second are counted, not written.
+/// What rules log, as lines for the operator; more than a hundred a second are counted, not
+/// written.
 package final class RuleLog: Sendable {
     private struct State: Sendable {
         var second: Int = 0
@@ -28,24 +29,23 @@ package final class RuleLog: Sendable {
     /// about rules comes without a stage, and is said once, whichever threads say it.
     package func write(stage: String, _ text: String) {
         let second = clock()
-        let line: String? = state.withLock { state in
+        let lines: [String] = state.withLock { state in
             if stage.isEmpty {
-                guard state.notices.insert(text).inserted else { return nil }
-                return "\(Self.format(second)) \(text)\n"
+                return state.notices.insert(text).inserted ? ["\(text)\n"] : []
             }
-            var notice = ""
+            var lines: [String] = []
             if state.second != second {
-                notice = Self.notice(state.suppressed)
+                if state.suppressed > 0 { lines.append(Self.notice(state.suppressed)) }
                 state = State(second: second, notices: state.notices)
             }
             guard state.written < Self.linesPerSecond else {
                 state.suppressed += 1
-                return nil
+                return lines
             }
             state.written += 1
-            return notice + "\(Self.format(second)) \(stage): \(text)\n"
+            return lines + ["\(stage): \(text)\n"]
         }
-        if let line { output(line) }
+        for line in lines { output(line) }
     }
 
     /// At the end: what was suppressed last is told.
@@ -57,19 +57,5 @@ package final class RuleLog: Sendable {
         if suppressed > 0 { output(Self.notice(suppressed)) }
     }
 
-    private static func notice(_ count: Int) -> String {
-        count == 0 ? "" : "… \(count) more lines suppressed\n"
-    }
-
-    /// RFC 3339 in UTC.
-    private static func format(_ second: Int) -> String {
-        var parts = unsafe tm()
-        var moment = time_t(second)
-        var text = [UInt8](repeating: 0, count: 32)
-        unsafe gmtime_r(&moment, &parts)
-        let length = unsafe text.withUnsafeMutableBytes { buffer in
-            unsafe strftime(buffer.baseAddress, buffer.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
-        }
-        return String(decoding: text.prefix(length), as: UTF8.self)
-    }
+    private static func notice(_ count: Int) -> String { "… \(count) more lines suppressed\n" }
 }

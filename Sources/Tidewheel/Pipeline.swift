@@ -15,6 +15,8 @@ public struct Pipeline {
     var outputs: [OutputQueue] = []
     let doors = IngestDoors()
     let pulse = Pulse()
+    private let environment: [String: String]
+    private let catalogue: Catalogue
 
     /// Takes each line that a person is to hear, without its line break; nil writes them to
     /// standard error. Called from threads of the pipeline, also at the same time; must not block.
@@ -33,10 +35,11 @@ public struct Pipeline {
     public init(folder: String, environment: [String: String]? = nil) throws(PipelineError) {
         var catalogue = Catalogue.standard
         catalogue.sources.append(doors.kind)
+        self.catalogue = catalogue
+        self.environment = environment ?? Operating.environment()
         do {
             definition = try readDefinition(
-                folder: folder, environment: environment ?? Operating.environment(),
-                catalogue: catalogue)
+                folder: folder, environment: self.environment, catalogue: catalogue)
         } catch {
             throw PipelineError(exitCode: 2, describe(error.findings, in: folder))
         }
@@ -72,6 +75,10 @@ public struct Pipeline {
         options.data = fresh ? nil : data ?? definition.folder + "/data"
         options.drain = drain ?? (fresh || definition.durability == .memory)
         options.trial = FolderTrial()
+        let (variables, known) = (environment, catalogue)
+        options.change = { (definition) throws(DiagnosticList) in
+            try DefinitionChange(of: definition, environment: variables, catalogue: known)
+        }
         if let log { options.tell = Self.lines(to: log) }
         let run = try PipelineRun.start(try plan(), options: options)
         let server = servesVerbs ? serve(run, options) : nil

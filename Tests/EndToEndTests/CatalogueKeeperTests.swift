@@ -50,7 +50,7 @@ import Testing
         let runs = "SELECT count(*), sum(ended_at IS NULL), sum(read) FROM runs"
         #expect(
             try Self.ask(running.folder, runs) == "1 0 3", "the end of the run is the last of it")
-        #expect(running.errors.isEmpty, "\(running.errors)")
+        #expect(!running.errors.contains(" warning "), "\(running.errors)")
     }
 
     @Test func `a reader that locks it holds up nothing, and is told of once`() throws {
@@ -102,9 +102,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", false), ("store: {catalogue: off}", false), ("store: {catalogue: 1ms}", true),
+        ("", true), ("store: {catalogue: off}", false), ("store: {catalogue: 1ms}", true),
     ])
-    func `a run that is shorter than the period does not wait for it`(
+    func `a run that is shorter than the period leaves it as well, unless it is off`(
         settings: String, isThere: Bool
     ) throws {
         let folder = TemporaryFolder()

@@ -8,6 +8,7 @@ import Testing
         "help bench pipeline", "help tap", "help top", "help profile", "help explain",
         "help lineage",
         "help docs", "docs", "docs lua", "docs sinks", "docs windows", "docs commit.every",
+        "docs running", "docs signals",
     ]
 
     @Test(arguments: commands)

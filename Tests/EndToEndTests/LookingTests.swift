@@ -258,4 +258,101 @@ import Testing
             #expect(outcome.status == 1 && outcome.errors.contains("no pipeline runs"))
         }
     }
+
+    @Test(arguments: [1, 3])
+    func `eight may tap at once, each what it asked for`(workers: Int) throws {
+        let running = try Running(
+            "reload: {watch: false, probation: {error_rate: 100%}}", workers: workers)
+        let points = [
+            "shape.in", "shape", "shape.dead", "shape.side", "shape.in", "shape", "shape.out",
+            "shape.in",
+        ]
+        running.folder.write(
+            """
+            function process(r)
+              if r.i % 5 == 4 then error("four") end
+              emit({i = r.i, side = true}, "side")
+              r.seen = true
+              return r
+            end
+            """, to: "rules/shape.lua")
+        #expect(try running.tool("reload", "--force").status == 0)
+        var taps: [(process: Process, file: String)] = []
+        for (number, point) in points.enumerated() {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: Tool.binary)
+            process.arguments = ["tap", point, "-n", "6", "--folder", running.folder.path]
+            let file = running.folder("tap\(number)")
+            running.folder.write("", to: "tap\(number)")
+            process.standardOutput = FileHandle(forWritingAtPath: file)
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            taps.append((process, file))
+        }
+        defer { for tap in taps where tap.process.isRunning { tap.process.terminate() } }
+        var next = 0
+        try #require(
+            running.wait {
+                try? running.add(10, from: next)
+                next += 10
+                return taps.allSatisfy { !$0.process.isRunning }
+            })
+        for (tap, point) in zip(taps, points) {
+            #expect(tap.process.terminationStatus == 0)
+            let rows = records(try String(contentsOfFile: tap.file, encoding: .utf8))
+            #expect(rows.count == 6, "\(point)")
+            for row in rows {
+                let isRight =
+                    switch point {
+                    case "shape.in": row["seen"] == nil && row["side"] == nil
+                    case "shape.dead": row["kind"] != nil
+                    case "shape.side": row["side"] == true
+                    default: row["seen"] == true
+                    }
+                #expect(isRight, "\(point): \(row)")
+            }
+        }
+        // What nobody takes is dropped, and counted once, however many looked at it.
+        let emitted = next - next / 5
+        #expect(running.wait { running.rows.count == emitted })
+        let summary = try running.stop()
+        let dropped = summary["dropped"]?.text ?? ""
+        #expect(dropped == "{\"no sink for shape.side\":\(emitted)}")
+    }
+
+    @Test func `the ninth tap is told that there are eight`() throws {
+        let running = try Running()
+        let taps = try (0..<8).map { number in
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: Tool.binary)
+            process.arguments = ["tap", "shape", "--folder", running.folder.path]
+            running.folder.write("", to: "tap\(number)")
+            process.standardOutput = FileHandle(forWritingAtPath: running.folder("tap\(number)"))
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            return process
+        }
+        var next = 0
+        #expect(
+            running.wait {
+                try? running.add(1, from: next)
+                next += 1
+                return taps.indices.allSatisfy { !running.folder.text("tap\($0)").isEmpty }
+            })
+        let ninth = try running.tool("tap", "shape")
+        #expect(ninth.status == 1)
+        #expect(ninth.errors.contains("8 others have taps on this pipeline already"))
+        for tap in taps { kill(tap.processIdentifier, SIGKILL) }
+        for tap in taps { tap.waitUntilExit() }
+        // Those that were killed give their places back.
+        #expect(
+            running.wait {
+                let (tap, end) =
+                    (try? whileFeeding(running, ["tap", "shape", "-n", "1"], from: next))
+                    ?? (Tool.Outcome(status: 1, output: "", errors: ""), next)
+                next = end
+                return tap.status == 0
+            })
+        _ = try running.stop()
+    }
 }

@@ -334,11 +334,11 @@ import Testing
         folder.write("{}\n", to: "in.jsonl")
         #expect(try tool("run", ".", "--once").status == 0)
         write(yaml + "partitions: 8\n")
-        let refused = try tool("run", ".", "--once")
+        let refused = try tool("run", ".", "--once", "--log-level", "warning")
         #expect(refused.status == 2 && refused.output.isEmpty)
         #expect(
             refused.errorText == """
-                pipeline.yaml:3:13: error: `partitions` is 8, but the store in ./data was made \
+                pipeline.yaml:3:13: error: `partitions` is 8, but the store in data was made \
                 with 16; write `partitions: 16`, or begin a new store with --data
 
                 """)

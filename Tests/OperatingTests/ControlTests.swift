@@ -10,7 +10,7 @@ import Testing
     private func served(_ body: (String) throws -> Void) throws {
         let folder = TemporaryFolder()
         var verbs = VerbTable()
-        verbs.add("echo") { (call) throws(ControlFailure) in
+        verbs.add("echo", ["lines": .texts, "fails": .flag]) { (call) throws(ControlFailure) in
             for text in call.texts("lines") { call.output.line(Array(text.utf8)) }
             if call.flag("fails") { throw ControlFailure(1, "no \"luck\"") }
         }

@@ -130,13 +130,13 @@ import Testing
         }
         try run()
         #expect(output.rows == 0 && vm.counts.dropped == ["no sink for s.side": 1])
-        vm.tap(.stage(stage, output: "side"), sink: 0)
+        vm.tap([.stage(stage, output: "side")], first: 0)
         try run()
         #expect(output.rows == 1 && vm.counts.dropped == ["no sink for s.side": 1])
-        vm.tap(.source, sink: 0)
+        vm.tap([.source], first: 0)
         try run()
         #expect(output.rows == 2 && vm.counts.dropped == ["no sink for s.side": 2])
-        vm.endTap()
+        vm.tap([], first: 0)
         try run()
         #expect(output.rows == 2 && vm.counts.dropped == ["no sink for s.side": 3])
     }

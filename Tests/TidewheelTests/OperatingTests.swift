@@ -81,10 +81,14 @@ import Tidewheel
         let folder = Folder.doubling()
         let running = try Pipeline(folder: folder.path).start()
         let rows = try await running.tap("shape", where: "r.twice > 4")
-        await #expect(throws: PipelineError.self) { try await running.tap("shape") }
         await #expect(throws: PipelineError.self) {
             try await running.tap("shape", where: "r.twice >")
         }
+        // Eight may look at once, and the ninth is told.
+        var others: [TapSequence] = []
+        for _ in 0..<7 { others.append(try await running.tap("shape")) }
+        await #expect(throws: PipelineError.self) { try await running.tap("shape") }
+        others = []
         let reader = Task { () -> Record? in
             for await row in rows { return row }
             return nil

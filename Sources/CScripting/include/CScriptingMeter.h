@@ -35,9 +35,9 @@ void tw_meter_each_sample(tw_meter *meter, tw_each_sample each, void *context);
 // also takes a sample every so many instructions, which costs a hook.
 void tw_vm_measure(tw_vm *vm, tw_meter *meter, bool profiles);
 
-// Adds a wire from an output to a sink, between two batches; there is one such wire at a time.
+// Adds a wire from an output to a sink of its own, between two batches.
 void tw_vm_tap(tw_vm *vm, int32_t origin, const char *output, int32_t sink);
-// Takes it away, and the output, too, if nothing else has asked for it.
-void tw_vm_end_tap(tw_vm *vm);
+// Takes all of them away, and the outputs, too, if nothing else has asked for them.
+void tw_vm_end_taps(tw_vm *vm);
 
 #endif

@@ -34,7 +34,7 @@ struct Tools {
     bool profiles = false;
     int64_t call_started = 0;  // in CPU nanoseconds of this thread
     std::vector<std::unique_ptr<CountedStage>> counted;
-    int32_t tap_sink = -1;
+    std::vector<int32_t> tap_sinks;
 };
 
 // evaluate.cpp

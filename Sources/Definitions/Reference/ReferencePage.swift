@@ -43,6 +43,9 @@ public struct ReferencePage: Sendable {
             page("store", "where queues, state and positions are kept", [.store]),
             page(
                 "tests", "test files of rules", [.ruleTestFile, .ruleTest, .ruleTestState]),
+            page("running", "log lines, signals, reloads and the control socket") {
+                RunningReference.markdown
+            },
             page("errors", "the codes of findings") { FindingCode.markdown },
         ]
     }

@@ -46,6 +46,12 @@ extension ReferencePage {
                     text: "    name: \(aggregate.form)\n\n\(aggregate.meaning)\n",
                     isExact: aggregate.form.prefix { $0 != "(" } == wanted))
         }
+        for topic in RunningReference.topics where has(topic.name) || has(topic.text) {
+            hits.append(
+                ReferenceHit(
+                    name: topic.name, page: "running", text: "\(topic.text)\n",
+                    isExact: topic.name == wanted))
+        }
         for code in FindingCode.all where has(code.code) || has(code.summary) {
             hits.append(
                 ReferenceHit(

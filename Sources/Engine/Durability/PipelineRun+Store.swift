@@ -18,7 +18,7 @@ extension PipelineRun {
     /// What the VMs of the run's threads are made for.
     var purpose: MachinePurpose {
         MachinePurpose(
-            tracksChanges: opening != nil, showsLetters: opening != nil, hasTapSlot: ring != nil)
+            tracksChanges: opening != nil, showsLetters: opening != nil)
     }
 
     /// Puts back the state of rules as it was committed, before the first record.

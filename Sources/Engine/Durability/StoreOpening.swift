@@ -84,6 +84,7 @@ package final class StoreOpening: Sendable {
                     "store: truncated \(store.truncatedBytes) bytes of a transaction that was "
                         + "not finished\n")
             }
+            SystemDisk().protect(store: data)
             return .success(store)
         } catch {
             return .failure(error)

@@ -60,7 +60,9 @@ final class Intake {
         if let cutter, !cutter.isEmpty { return .work(cut(cutter, into: batch)) }
         switch try read(into: cutter?.begin() ?? batch, milliseconds: milliseconds) {
         case .nothingYet: return .nothing
-        case .end: return .end
+        case .end:
+            run.options.inputEnded()
+            return .end
         case .revoked(let partitions): return .revoked(partitions)
         case .records: break
         }

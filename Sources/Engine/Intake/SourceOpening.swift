@@ -12,7 +12,7 @@ extension PipelineRun {
         let idleNanoseconds = (definition.time?.idleMilliseconds).map { $0 * 1_000_000 }
         if options.onlyReplays { return SourceSet([], idleNanoseconds: idleNanoseconds) }
         if definition.sources.isEmpty, let store, !definition.handlers.isEmpty {
-            let waiting = HandlersSource(definition.handlers, store.queues, isOnce: context.once)
+            let waiting = HandlersSource(self, store)
             return SourceSet([("handlers", waiting)], idleNanoseconds: idleNanoseconds)
         }
         guard !definition.sources.isEmpty else {

@@ -77,7 +77,7 @@ final class RuleMachine {
             return false
         }
         for (name, table) in run.lookups.current { next.setLookup(name, to: table) }
-        looking.leave(&vm)
+        looking.leave(&vm, tapSink: run.tapSink)
         swap(&vm, &next)
         old.put(next, index)
         version.noteAdopted(after: monotonicNanoseconds() - started)

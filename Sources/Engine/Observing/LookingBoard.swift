@@ -12,9 +12,20 @@ final class LookingBoard: Sendable {
         var meters: [CallMeter] = []
         var measuring = 0
         var profiling = 0
-        /// The output that goes to the tap.
-        var tapped: Origin?
-        var tap: Tap?
+        /// Each in a place of its own, which stays empty for as long as possible after it has gone:
+        /// rows that are on their way are none of the next one's.
+        var taps: [Tap?] = []
+        var nextPlace = 0
+
+        /// Gives a tap a place; false when all are taken.
+        mutating func add(_ tap: Tap) -> Bool {
+            if taps.isEmpty { taps = Array(repeating: nil, count: Tap.most) }
+            let places = (0..<Tap.most).map { (nextPlace + $0) % Tap.most }
+            guard let place = places.first(where: { taps[$0] == nil }) else { return false }
+            taps[place] = tap
+            nextPlace = (place + 1) % Tap.most
+            return true
+        }
     }
 
     private let generation = Atomic<Int>(0)
@@ -25,8 +36,15 @@ final class LookingBoard: Sendable {
 
     var current: Wishes { wishes.withLock { $0 } }
 
-    /// The tap of the moment.
-    var tap: Tap? { wishes.withLock { $0.tap } }
+    /// The tap at a place, and whether another one at the same output is before it.
+    func tap(at place: Int) -> (tap: Tap, isSecond: Bool)? {
+        wishes.withLock { wishes in
+            guard wishes.taps.indices.contains(place), let tap = wishes.taps[place] else {
+                return nil
+            }
+            return (tap, wishes.taps[..<place].contains { $0?.origin == tap.origin })
+        }
+    }
 
     /// Changes what is wanted.
     func change<Result>(_ body: (inout Wishes) -> Result) -> Result {
@@ -76,20 +94,19 @@ struct LookingThread {
         let wishes = board.current
         meter = wishes.meters.isEmpty ? nil : wishes.meters[index]
         vm.measure(with: meter, profiles: wishes.profiling > 0)
-        isTapped = wishes.tapped != nil
-        if let tapped = wishes.tapped {
-            vm.tap(RuleWire(tapped), sink: tapSink)
-        } else {
-            vm.endTap()
+        let origins = wishes.taps.map { tap in
+            tap.flatMap { $0.isResting ? nil : RuleWire($0.origin) }
         }
+        isTapped = origins.contains { $0 != nil }
+        vm.tap(origins, first: tapSink)
         return true
     }
 
     /// The VM goes; the next one has to hear what is wanted.
-    mutating func leave(_ vm: inout RuleVM) {
+    mutating func leave(_ vm: inout RuleVM, tapSink: Int) {
         guard number != 0 else { return }
         vm.measure(with: nil)
-        vm.endTap()
+        vm.tap([], first: tapSink)
         number = -1
     }
 }

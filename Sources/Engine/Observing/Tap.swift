@@ -23,18 +23,40 @@ public final class Tap: Sendable {
         var taken = 0
     }
 
+    /// How many may look at a pipeline at a time.
+    static let most = 8
+
+    /// The output that it looks at.
+    let origin: Origin
     private let rows = Channel<[UInt8]>(capacity: 1024)
     private let counts = Locked(Counts())
     private let isFull = Atomic<Bool>(false)
     /// Where rows would have been counted as dropped, since nobody else takes them.
     private let dropReason: String?
 
-    init(dropReason: String?) { self.dropReason = dropReason }
+    /// When somebody looked for a row last, in nanoseconds.
+    private let lastLook = Atomic<UInt64>(monotonicNanoseconds())
+    private let resting = Atomic<Bool>(false)
+    /// Called when it begins or ends to rest.
+    private let changed: @Sendable () -> Void
+    /// After so long without a look a full tap rests, in nanoseconds.
+    private static let patience: UInt64 = 200_000_000
+
+    init(_ origin: Origin, dropReason: String?, changed: @escaping @Sendable () -> Void) {
+        self.origin = origin
+        self.dropReason = dropReason
+        self.changed = changed
+    }
+
+    /// True while it is full and nobody looks, so that rows need not be written for it.
+    var isResting: Bool { resting.load(ordering: .relaxed) }
 
     /// The next row; nil when none came within the time, or the tap has ended.
     public func next(milliseconds: Int) -> [UInt8]? {
         let row = rows.receive(milliseconds: milliseconds)
         isFull.store(false, ordering: .relaxed)
+        lastLook.store(monotonicNanoseconds(), ordering: .relaxed)
+        if resting.exchange(false, ordering: .relaxed) { changed() }
         return row
     }
 
@@ -61,6 +83,13 @@ public final class Tap: Sendable {
             $0.seen += count
             $0.taken += taken
         }
+        // Read before the clock, so that it is never later.
+        let last = lastLook.load(ordering: .acquiring)
+        guard isFull.load(ordering: .relaxed),
+            monotonicNanoseconds() > last + Self.patience,
+            !resting.exchange(true, ordering: .relaxed)
+        else { return }
+        changed()
     }
 
     /// What these rows would have been counted as.
@@ -74,25 +103,30 @@ public final class Tap: Sendable {
     func finish() { rows.close() }
 }
 
-/// The sink behind the point that is looked at, if there is one.
+/// The sink behind one of the points that are looked at, if somebody does.
 final class TapSink: OutletSink {
     private let run: PipelineRun
+    private let slot: Int
 
-    init(_ run: PipelineRun) { self.run = run }
+    init(_ run: PipelineRun, slot: Int) {
+        self.run = run
+        self.slot = slot
+    }
 
     func write(_ rows: UnsafeRawBufferPointer, count: Int) throws(ConnectorError) {
-        guard let tap = run.looking.tap else { return }
+        guard let (tap, isSecond) = run.looking.tap(at: slot) else { return }
         unsafe tap.offer(rows, count: count)
-        if let drops = tap.drops(count) { run.shared.withLock { $0.counts.add(drops) } }
+        guard !isSecond, let drops = tap.drops(count) else { return }
+        run.shared.withLock { $0.counts.add(drops) }
     }
 
     func addEntries(to draft: inout CommitDraft) {}
-    func finish() throws(ConnectorError) { run.looking.tap?.finish() }
-    func abandon() { run.looking.tap?.finish() }
+    func finish() throws(ConnectorError) { run.looking.tap(at: slot)?.tap.finish() }
+    func abandon() { run.looking.tap(at: slot)?.tap.finish() }
 }
 
 extension PipelineRun {
-    /// The sink behind all others, where a tap is.
+    /// The first sink behind all others, where taps are.
     var tapSink: Int { plan.definition.sinks.count + (opening == nil ? 0 : 1) }
 
     /// The index of a stage by its name; throws when there is none.
@@ -104,7 +138,7 @@ extension PipelineRun {
     }
 
     /// Begins to look at a point of a stage; `endTap` ends it. Throws when there is no such stage,
-    /// and while somebody else looks. Any thread but those of the run.
+    /// and while eight others look. Any thread but those of the run.
     public func beginTap(_ stage: String, _ point: TapPoint) throws(PipelineError) -> Tap {
         let index = try index(ofStage: stage)
         guard ring != nil else {
@@ -117,17 +151,13 @@ extension PipelineRun {
         case .output(let name): origin = .stage(index, output: name)
         case .dead: origin = .deadLetters
         }
-        let tap = Tap(dropReason: dropReason(of: origin))
-        let isFree = looking.change { wishes in
-            guard wishes.tap == nil else { return false }
-            wishes.tap = tap
-            wishes.tapped = origin
-            return true
-        }
-        guard isFree else {
+        let looking = looking
+        let tap = Tap(origin, dropReason: dropReason(of: origin)) { looking.change { _ in } }
+        guard looking.change({ $0.add(tap) }) else {
             throw PipelineError(
                 exitCode: 1,
-                "somebody else has a tap on this pipeline already; one at a time, try again later")
+                "\(Tap.most) others have taps on this pipeline already; end one, or try again later"
+            )
         }
         return tap
     }
@@ -135,8 +165,9 @@ extension PipelineRun {
     /// Ends the looking.
     public func endTap(_ tap: Tap) {
         looking.change { wishes in
-            wishes.tap = nil
-            wishes.tapped = nil
+            for place in wishes.taps.indices where wishes.taps[place] === tap {
+                wishes.taps[place] = nil
+            }
         }
         tap.finish()
     }

@@ -68,7 +68,7 @@ final class Outboxes: Sendable {
             isWhole = false
         }
         guard !isWhole else { return }
-        writeError(
+        run.options.tell(
             "warning: a sink takes no more rows; what it was not given (\(left) rows, and those "
                 + "that it is at) stays in the store and comes with the next run\n")
     }

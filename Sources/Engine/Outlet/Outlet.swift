@@ -100,8 +100,11 @@ final class Outlet {
         }
         buffer.removeAll()
         let taken = count - refused.count
-        run.shared.withLock { $0.delivered[index] += taken }
-        run.deliveredCount.add(taken, ordering: .relaxed)
+        // What the engine keeps for itself, and what lookers see, was delivered to nobody.
+        if index < run.plan.definition.sinks.count {
+            run.shared.withLock { $0.delivered[index] += taken }
+            run.deliveredCount.add(taken, ordering: .relaxed)
+        }
         if !refused.isEmpty { try refuse(refused, by: index) }
     }
 
@@ -134,7 +137,12 @@ final class Outlet {
             throw ConnectorError(
                 "error: a sink of dead letters refuses one: \(rows.first?.reason ?? "")")
         }
-        try write(refusals.letters(of: rows, sink: definition.sinks[index].name))
+        let name = definition.sinks[index].name
+        run.notices.note(
+            "refused \(name)", count: rows.count,
+            "warning: the sink \(name) refused a row, which is a dead letter now: "
+                + (rows.last?.reason ?? ""))
+        try write(refusals.letters(of: rows, sink: name))
     }
 
     /// What was written becomes visible now.

@@ -107,7 +107,7 @@ private final class HandlerThread {
             unsafe try? Record(json: Array($0.dropLast()))
         }
         var outcome = Outcome.failed(letter ?? Record())
-        if letter == nil { outcome = try routed() }
+        if let letter { tell(letter, message) } else { outcome = try routed() }
         for output in outputs { output.removeAll() }
         repeat {
             do throws(QueueError) {
@@ -125,6 +125,16 @@ private final class HandlerThread {
                 }
             }
         } while !run.stopRequested.load(ordering: .relaxed)
+    }
+
+    /// Says that the script has failed, which one who snoozes has not.
+    private func tell(_ letter: Record, _ message: Message) {
+        guard letter["kind"] != .string("snoozed") else { return }
+        let reason = letter["error"]?.text ?? letter["reason"]?.text ?? "it failed"
+        run.notices.note(
+            "handler \(handler.queue)",
+            "warning: the handler of \(handler.queue) failed on the message \(message.id), "
+                + "attempt \(message.attempt): \(reason)")
     }
 
     /// What became of a message.
@@ -202,6 +212,8 @@ extension Plan {
     ) throws(RuleError) -> RuleVM {
         var options = vmOptions(MachinePurpose(), log: log)
         options.allowsSnooze = true
+        // Messages are taken as they are; the time of records is not theirs.
+        options.time = nil
         var vm = try RuleVM(options)
         for module in modules {
             vm.addModule(

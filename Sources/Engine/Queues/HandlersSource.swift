@@ -1,36 +1,40 @@
 internal import Connecting
 internal import Definitions
-internal import Journal
-internal import Queueing
 internal import Records
+internal import Synchronization
 internal import Threads
 
 /// What a pipeline of nothing but handlers reads: no records. With `--once` it ends when there is
 /// nothing left in the queues that have handlers.
 final class HandlersSource: IntakeSource {
-    private let queues: Set<String>
-    private let store: Store<SystemDisk>
-    private let isOnce: Bool
+    private let run: PipelineRun
     private let pause = Channel<Void>(capacity: 1)
+    private var queues: HandlerQueues
 
-    init(_ handlers: [HandlerDefinition], _ store: Store<SystemDisk>, isOnce: Bool) {
-        queues = Set(handlers.map(\.queue))
-        self.store = store
-        self.isOnce = isOnce
+    init(_ run: PipelineRun, _ store: PipelineStore) {
+        self.run = run
+        queues = HandlerQueues(run, store)
     }
 
     func read(
         into batch: Batch, limit: ReadLimit, milliseconds: Int
     ) throws(ConnectorError) -> SourceOutcome {
         _ = pause.receive(milliseconds: max(1, min(milliseconds, 20)))
-        guard isOnce else { return .nothingYet }
-        do throws(QueueError) {
-            let left = try store.status().contains {
-                queues.contains($0.name) && $0.counts.size > 0
-            }
-            return left ? .nothingYet : .end
-        } catch { throw ConnectorError("handlers: \(error)") }
+        guard run.options.once else { return .nothingYet }
+        return queues.areDone ? .end : .nothingYet
     }
 
     func addEntries(before next: RecordPlace?, to draft: inout CommitDraft) {}
+}
+
+extension PipelineRun {
+    /// With `--once`: everything was read and committed, and handlers still work on what came of
+    /// it. Waits for them.
+    func finishHandlers() {
+        guard options.once, !options.onlyReplays, !plan.definition.sources.isEmpty,
+            !plan.definition.handlers.isEmpty, let store, !hasFailed
+        else { return }
+        var queues = HandlerQueues(self, store)
+        while pause(milliseconds: 5), !isBroken, !queues.areDone {}
+    }
 }

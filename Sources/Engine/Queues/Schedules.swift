@@ -64,7 +64,7 @@ struct Schedules {
             guard count >= Self.mostMissed else { continue }
             if let next = definition.job.tick(after: before), next <= now {
                 let name = definition.job.name
-                writeError(
+                run.options.tell(
                     "warning: schedule \(name): more than \(Self.mostMissed) ticks were missed; "
                         + "the later ones are left out\n")
                 keep(name, now, [])

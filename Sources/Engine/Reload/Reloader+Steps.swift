@@ -17,6 +17,28 @@ extension Reloader {
         }
     }
 
+    /// Refuses when pipeline.yaml is not what the run was started with: only rules can be replaced.
+    func compareDefinition() throws(Refusal) {
+        let found: DefinitionChange?
+        do throws(DiagnosticList) { found = try run.options.change?(run.plan.definition) } catch {
+            throw Refusal(nil, definitionScreen(error.findings), nil)
+        }
+        guard let change = found else { return }
+        throw Refusal(
+            nil,
+            "pipeline.yaml has changed and \(change.description); a reload replaces rules only, "
+                + "and --force does that without the change", nil)
+    }
+
+    private func definitionScreen(_ findings: [Diagnostic]) -> String {
+        let text = readFile(run.plan.definition.folder + "/pipeline.yaml") ?? []
+        let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+        return render(findings) { file, line in
+            guard file == "pipeline.yaml", lines.indices.contains(line - 1) else { return nil }
+            return String(decoding: lines[line - 1], as: UTF8.self)
+        }
+    }
+
     /// Errors that the running version does not have as well.
     func lint(_ plan: Plan, against active: Plan) throws(Refusal) {
         let errors = PipelineLint.ruleErrors(of: plan)

@@ -40,6 +40,7 @@ final class Reloader: Sendable {
     func reload(_ request: ReloadRequest) -> ReloadOutcome {
         whileAlone(request) { attempt in
             do throws(Refusal) {
+                if !request.force { try compareDefinition() }
                 return try replace(with: read(), &attempt)
             } catch {
                 if let version = error.version {
@@ -171,7 +172,7 @@ final class Reloader: Sendable {
         if let problem { return keep(version, before, "\(reason); \(problem)") }
         before.reset()
         run.versions.want(before)
-        run.options.tell("reload: \(version.name) was taken back: \(reason)\n")
+        run.options.tell("warning: reload: \(version.name) was taken back: \(reason)\n")
         var row = VersionRow(
             version.name, .rolledBack, .takenBack, by: "probation", user: userName())
         row.step = "probation"
@@ -196,8 +197,8 @@ final class Reloader: Sendable {
     /// Records of a version fail, and the one before would do damage: it stays, loudly.
     private func keep(_ version: LoadedVersion, _ before: LoadedVersion, _ reason: String) {
         run.options.tell(
-            "reload: \(version.name) stays although \(reason), or mend the rules and reload; "
-                + "`tidewheel rollback \(before.name) --force` leaves the state as it is\n")
+            "warning: reload: \(version.name) stays although \(reason), or mend the rules and "
+                + "reload; `tidewheel rollback \(before.name) --force` leaves the state as it is\n")
         var row = VersionRow(version.name, .active, .kept, by: "probation", user: userName())
         row.step = "probation"
         row.reason = reason
@@ -231,12 +232,13 @@ final class Reloader: Sendable {
 
 /// A step at which a version was refused.
 struct Refusal: Error {
-    var step: String
+    /// Nil when it did not come to the first one.
+    var step: String?
     var reason: String
     /// The version, when it could be told.
     var version: String?
 
-    init(_ step: String, _ reason: String, _ version: String?) {
+    init(_ step: String?, _ reason: String, _ version: String?) {
         self.step = step
         self.reason = reason
         self.version = version

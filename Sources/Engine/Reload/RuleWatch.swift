@@ -42,15 +42,18 @@ struct RuleWatch {
             let shadow = outcome.shadow.map { "; " + $0.text } ?? ""
             run.options.tell("reload: \(outcome.version) is active\(shadow)\n")
         case .refused:
-            run.options.tell(
-                "reload: refused at the step \(outcome.step ?? "?"): \(outcome.reason ?? "")\n")
+            let step = outcome.step.map { "refused at the step \($0): " } ?? ""
+            run.options.tell("warning: reload: \(step)\(outcome.reason ?? "")\n")
         }
     }
 
     /// What tells one state of the files from another, without reading them.
     private func signature() -> [String: String] {
         var found: [String: String] = [:]
-        for path in run.plan.ruleSet.files.map(\.path) { note(folder + "/" + path, &found) }
+        let others = run.options.change == nil ? [] : ["pipeline.yaml"]
+        for path in run.plan.ruleSet.files.map(\.path) + others {
+            note(folder + "/" + path, &found)
+        }
         for below in ["rules", "schemas"] { visit(folder + "/" + below, depth: 0, &found) }
         return found
     }

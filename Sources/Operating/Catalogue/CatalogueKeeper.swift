@@ -26,7 +26,6 @@ package final class CatalogueKeeper: Sendable {
         var known: Signature?
         /// What was told last of what went wrong.
         var told: String?
-        var began: UInt64 = 0
         var period: UInt64 = 0
         var isOver = false
     }
@@ -37,6 +36,7 @@ package final class CatalogueKeeper: Sendable {
     private let data: String
     private let store: Store<SystemDisk>
     private let versions: @Sendable () -> [VersionRow]
+    private let tell: @Sendable (String) -> Void
     private let state = Locked(State())
     /// Holds one token; who has it writes.
     private let turn = Channel<Void>(capacity: 1)
@@ -47,6 +47,7 @@ package final class CatalogueKeeper: Sendable {
         guard let data, let store = run.queueStore else { return nil }
         self.data = data
         self.store = store
+        tell = run.tell
         versions = { [weak run] in run?.versionRows ?? [] }
         turn.send(())
         run.whenEnding { [weak self] in self?.end() }
@@ -54,10 +55,7 @@ package final class CatalogueKeeper: Sendable {
 
     /// Begins to look every so many nanoseconds.
     package func start(every nanoseconds: Int64) {
-        state.withLock {
-            $0.began = monotonicNanoseconds()
-            $0.period = UInt64(nanoseconds)
-        }
+        state.withLock { $0.period = UInt64(nanoseconds) }
         let period = Int(nanoseconds / 1_000_000)
         startThread { [self] in
             var patience = period
@@ -80,13 +78,12 @@ package final class CatalogueKeeper: Sendable {
             .update(rebuild: rebuild).answer
     }
 
-    /// The run is over, and the store about to be closed. What a long run has left is written; a
-    /// short one does not wait for a file that nobody may look at.
+    /// The run is over, and the store about to be closed: what it has left is written, so that
+    /// there is something to look at after a short one as well.
     private func end() {
         wake.close()
         inTurn {
-            let (began, period) = state.withLock { ($0.began, $0.period) }
-            if period > 0, monotonicNanoseconds() - began >= period { updateIfChanged() }
+            if state.withLock({ $0.period }) > 0 { updateIfChanged(isWaitedFor: true) }
             state.withLock { $0.isOver = true }
         }
     }
@@ -97,10 +94,12 @@ package final class CatalogueKeeper: Sendable {
         turn.send(())
     }
 
-    private func updateIfChanged() {
+    private func updateIfChanged(isWaitedFor: Bool = false) {
         let (known, isOver) = state.withLock { ($0.known, $0.isOver) }
         guard !isOver, let now = signature() else { return }
-        let isThere = unsafe access(StoreCatalogue.path(data), F_OK) == 0
+        var status = stat()
+        let isThere =
+            unsafe stat(StoreCatalogue.path(data), &status) == 0 && status.st_size > 0
         guard now != known || !isThere else { return }
         let runs = QueueSettings.runs.name
         let steps = StepQueue()
@@ -109,7 +108,7 @@ package final class CatalogueKeeper: Sendable {
         let hasNewRuns = now.queues[runs] != known?.queues[runs]
         let hasStarted = startThread {
             // Zero names the calling thread on Linux.
-            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+            if !isWaitedFor { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19) }
             do throws(ControlFailure) {
                 let outcome = try catalogue.update(limit: Self.letterLimit, withRuns: hasNewRuns)
                 result.withLock { $0 = .success(outcome) }
@@ -136,7 +135,7 @@ package final class CatalogueKeeper: Sendable {
                 return state.told != failure.message
             }
             if isNews {
-                writeError(
+                tell(
                     "warning: \(failure.message); the pipeline goes on, and the catalogue is "
                         + "written as soon as that is possible\n")
             }

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 internal import Queueing
 internal import Records
 
@@ -10,8 +11,13 @@ final class SQLiteFile {
     /// What went wrong first.
     private(set) var failure: String?
 
-    init?(_ path: String) {
+    /// Opens a file, or makes one; with `isPrivate` for its owner alone.
+    init?(_ path: String, isPrivate: Bool = false) {
         self.path = path
+        if isPrivate {
+            let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            if descriptor >= 0 { close(descriptor) }
+        }
         guard unsafe sqlite3_open(path, &database) == SQLITE_OK else {
             unsafe sqlite3_close(database)
             return nil

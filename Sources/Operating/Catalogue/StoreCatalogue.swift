@@ -39,10 +39,12 @@ struct StoreCatalogue {
         let isNew = rebuild ? true : try layout() != mark
         let target = isNew ? path + ".new" : path
         if isNew { unsafe unlink(target) }
-        guard let database = SQLiteFile(target) else {
+        guard let database = SQLiteFile(target, isPrivate: true) else {
             throw ControlFailure(1, "\(target): cannot be made; check the folder and its space")
         }
         let (counts, isWhole) = try write(database, mark, limit, withRuns: withRuns || isNew)
+        // A journal of the file before would be taken for one of the new file.
+        if isNew { for ending in ["-journal", "-wal", "-shm"] { unsafe unlink(path + ending) } }
         // What is renamed is whole, and a reader never sees half of it.
         if isNew, unsafe rename(target, path) != 0 {
             throw ControlFailure(1, "\(path): \(unsafe String(cString: strerror(errno)))")
@@ -53,7 +55,9 @@ struct StoreCatalogue {
 
     /// The layout of the file that is there; nil without one.
     private func layout() throws(ControlFailure) -> String? {
-        guard unsafe access(path, F_OK) == 0 else { return nil }
+        var status = stat()
+        // An empty one was made by whoever looked before there was anything.
+        guard unsafe stat(path, &status) == 0, status.st_size > 0 else { return nil }
         guard let database = SQLiteFile(path) else { return nil }
         do throws(ControlFailure) {
             return try database.texts("SELECT value FROM meta WHERE name = 'layout'").first

@@ -49,6 +49,15 @@ package final class ControlCall {
         return nil
     }
 
+    /// An argument that is a number, written with or without a point.
+    package func number(_ name: String) -> Double? {
+        switch arguments[name] {
+        case .number(let number)?: number
+        case .integer(let number)?: Double(number)
+        default: nil
+        }
+    }
+
     /// An argument that is true or absent.
     package func flag(_ name: String) -> Bool { arguments[name] == .boolean(true) }
 
@@ -167,6 +176,7 @@ package final class ControlOutput {
             if count >= 0 {
                 done += count
             } else if errno != EINTR {
+                // It is gone, or has not read anything for as long as the socket waits.
                 isBroken = true
             }
         }
@@ -183,30 +193,6 @@ package final class ControlOutput {
         buffer += end.json
         buffer.append(0x0A)
         flush()
-    }
-}
-
-/// The verbs a process serves, by name.
-package struct VerbTable: Sendable {
-    /// Does what a verb says.
-    package typealias Handler = @Sendable (ControlCall) throws(ControlFailure) -> Void
-    private var handlers: [String: Handler] = [:]
-
-    /// No verbs.
-    package init() {}
-
-    /// Adds a verb.
-    package mutating func add(_ verb: String, _ handler: @escaping Handler) {
-        handlers[verb] = handler
-    }
-
-    /// Serves a call. Throws what the verb throws, and when there is no such verb.
-    package func run(_ call: ControlCall) throws(ControlFailure) {
-        guard let handler = handlers[call.verb] else {
-            throw ControlFailure(1, "the process that has the store does not know \(call.verb)")
-        }
-        defer { call.output.flush() }
-        try handler(call)
     }
 }
 

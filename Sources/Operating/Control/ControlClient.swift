@@ -8,7 +8,7 @@ package enum ControlClient {
     package static func isServed(_ directory: String) -> Bool {
         guard let socket = UnixSocket(ControlServer.socketName, in: directory) else { return false }
         defer { close(socket.descriptor) }
-        return socket.connects()
+        return socket.connect() == .made
     }
 
     /// Has a verb done: its lines go to standard output as they come, and with `sendsInput` the
@@ -30,15 +30,30 @@ package enum ControlClient {
         _ verb: String, _ arguments: Record, directory: String, sendsInput: Bool = false,
         _ each: ([UInt8]) -> Bool
     ) throws(ControlFailure) -> Bool {
-        guard let socket = UnixSocket(ControlServer.socketName, in: directory), socket.connects()
-        else { return false }
+        guard let socket = UnixSocket(ControlServer.socketName, in: directory) else { return false }
         let descriptor = socket.descriptor
         defer { close(descriptor) }
+        switch socket.connect() {
+        case .made: break
+        case .nobody: return false
+        case .busy:
+            throw ControlFailure(
+                1,
+                "the process that has the store \(directory) is busy and takes no more callers; "
+                    + "try again, or end some of them")
+        case .refused(let code):
+            let reason = unsafe String(cString: strerror(code))
+            throw ControlFailure(
+                1,
+                "\(directory)/\(ControlServer.socketName): \(reason); ask as the user who runs "
+                    + "the pipeline")
+        }
         let request = Record([
             Field("verb", .string(verb)), Field("arguments", .object(arguments.fields)),
         ])
-        guard send(request.json + [0x0A], to: descriptor) else { throw lost }
-        if sendsInput {
+        // Whoever refuses a caller may say so before it has read the request.
+        let isSent = send(request.json + [0x0A], to: descriptor)
+        if sendsInput, isSent {
             startThread { forwardInput(to: descriptor) }
         } else {
             shutdown(descriptor, Int32(SHUT_WR))

@@ -3,22 +3,49 @@ internal import Records
 internal import Synchronization
 internal import Threads
 
-/// Serves verbs to other processes over `control.sock` in the store's directory. One thread for
-/// each caller, sixteen at most; only the user who runs it can connect.
+/// How many callers a socket serves, and how long it bears with them.
+package struct ControlLimits: Sendable {
+    /// Calls that wait, such as `receive --wait`, at a time.
+    package var long = 256
+    /// Places that only calls which do not wait may take.
+    package var reserve = 32
+    /// Connections that have not asked anything yet.
+    package var silent = 256
+    /// After so long without a request a connection is closed.
+    package var requestMilliseconds = 30_000
+    /// After so long without reading anything a caller is given up.
+    package var writeMilliseconds = 10_000
+
+    /// The usual bounds.
+    package init() {}
+}
+
+/// Serves verbs to other processes over `control.sock` in the store's directory; only the user who
+/// runs it can connect.
+///
+/// One thread listens to all who have not asked yet, so that they cost a descriptor and nothing
+/// else. A whole request gets a thread of its own.
 package final class ControlServer: Sendable {
     /// The name of the socket.
     package static let socketName = "control.sock"
-    private static let callerLimit = 16
+
+    private struct Places: Sendable {
+        var all = 0
+        var long = 0
+    }
 
     private let descriptor: Int32
     private let directory: String
     private let verbs: VerbTable
-    private let callers = Atomic<Int>(0)
+    private let limits: ControlLimits
+    private let places = Locked(Places())
     private let isStopping = Atomic<Bool>(false)
 
     /// Begins to serve. Only the owner of the store may: a socket that is there was left behind by
     /// a process that is gone. Throws when the socket cannot be made.
-    package init(directory: String, verbs: VerbTable) throws(ControlFailure) {
+    package init(
+        directory: String, verbs: VerbTable, limits: ControlLimits = ControlLimits()
+    ) throws(ControlFailure) {
         let path = directory + "/" + Self.socketName
         unsafe unlink(path)
         guard let socket = UnixSocket(Self.socketName, in: directory), socket.listens() else {
@@ -28,7 +55,15 @@ package final class ControlServer: Sendable {
         descriptor = socket.descriptor
         self.directory = directory
         self.verbs = verbs
-        startThread { [self] in accept() }
+        self.limits = limits
+        let hasStarted = startThread { [self] in
+            var desk = ControlDesk(descriptor, limits) { self.dispatch($0, $1) }
+            while !isStopping.load(ordering: .relaxed), desk.step() {}
+            desk.close()
+        }
+        guard hasStarted else {
+            throw ControlFailure(1, "\(path): the system gives no thread to serve it")
+        }
     }
 
     /// Takes the socket away; calls that are under way go on to their end.
@@ -38,65 +73,100 @@ package final class ControlServer: Sendable {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 
-    private func accept() {
-        while !isStopping.load(ordering: .relaxed) {
-            let caller = Glibc.accept(descriptor, nil, nil)
-            if caller < 0 {
-                if errno == EINTR || errno == ECONNABORTED { continue }
-                // Out of descriptors: others will be closed in a moment.
-                if errno == EMFILE || errno == ENFILE {
-                    pause(milliseconds: 20)
-                    continue
-                }
-                break
-            }
-            guard callers.add(1, ordering: .relaxed).newValue <= Self.callerLimit else {
-                callers.subtract(1, ordering: .relaxed)
-                ControlOutput(descriptor: caller, isFramed: true)
-                    .end(ControlFailure(1, "too many callers at once; try again"))
-                close(caller)
-                continue
-            }
-            startThread { [self] in
-                serve(caller)
-                close(caller)
-                callers.subtract(1, ordering: .relaxed)
-            }
-        }
-        close(descriptor)
-    }
+    // MARK: Requests
 
-    private func serve(_ caller: Int32) {
+    /// Serves a caller who has sent a line, on a thread of its own. The descriptor is ours now.
+    private func dispatch(_ caller: Int32, _ bytes: [UInt8]) {
+        bound(caller)
         let output = ControlOutput(descriptor: caller, isFramed: true)
-        guard let (head, rest) = readHead(caller),
-            let request = try? Record(json: head), case .string(let verb)? = request["verb"],
-            case .object(let arguments)? = request["arguments"]
-        else {
+        guard let call = call(caller, bytes, output) else {
             output.end(ControlFailure(2, "the request is not one line of JSON"))
+            close(caller)
             return
         }
+        let isLong = verbs.isLong(call)
+        if let refusal = take(isLong) {
+            output.end(refusal)
+            close(caller)
+            return
+        }
+        let box = CallBox(call)
+        let hasStarted = startThread { [self] in
+            serve(box.call)
+            close(caller)
+            free(isLong)
+        }
+        if hasStarted { return }
+        free(isLong)
+        output.end(
+            ControlFailure(
+                1,
+                "the process that has the store is busy: the system gives it no more "
+                    + "threads; try again"))
+        close(caller)
+    }
+
+    /// Whoever does not read for a while holds up nobody but the thread that serves it, and not
+    /// that for long.
+    private func bound(_ caller: Int32) {
+        var time = timeval(
+            tv_sec: limits.writeMilliseconds / 1000,
+            tv_usec: limits.writeMilliseconds % 1000 * 1000)
+        unsafe setsockopt(
+            caller, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    private func call(
+        _ caller: Int32, _ bytes: [UInt8], _ output: ControlOutput
+    ) -> ControlCall? {
+        guard let end = bytes.firstIndex(of: 0x0A),
+            let request = try? Record(json: Array(bytes[..<end])),
+            case .string(let verb)? = request["verb"],
+            case .object(let arguments)? = request["arguments"]
+        else { return nil }
+        let rest = Array(bytes[(end + 1)...])
         let call = ControlCall(
             verb: verb, arguments: Record(arguments),
             input: ControlInput(descriptor: caller, rest: rest), output: output)
         call.caller = UnixSocket.user(of: caller)
+        return call
+    }
+
+    private func serve(_ call: ControlCall) {
         do throws(ControlFailure) {
             try verbs.run(call)
-            output.end(nil)
+            call.output.end(nil)
         } catch {
-            output.end(error)
+            call.output.end(error)
         }
     }
 
-    /// The first line, and what came with it; nil when there is none of 4 MiB at most.
-    private func readHead(_ caller: Int32) -> (head: [UInt8], rest: [UInt8])? {
-        let input = ControlInput(descriptor: caller)
-        var bytes: [UInt8] = []
-        while bytes.count < 4 << 20, let more = input.read() {
-            bytes += more
-            if let first = bytes.firstIndex(of: 0x0A) {
-                return (Array(bytes[..<first]), Array(bytes[(first + 1)...]))
-            }
+    /// Takes a place; why there is none.
+    private func take(_ isLong: Bool) -> ControlFailure? {
+        let (long, all) = (limits.long, limits.long + limits.reserve)
+        let isFree = places.withLock { places in
+            guard places.all < all, !isLong || places.long < long else { return false }
+            places.all += 1
+            places.long += isLong ? 1 : 0
+            return true
         }
-        return nil
+        guard !isFree else { return nil }
+        return ControlFailure(
+            1,
+            "the process that has the store is busy: it serves \(isLong ? long : all) callers "
+                + "already; end some of them, or try again")
     }
+
+    private func free(_ isLong: Bool) {
+        places.withLock { places in
+            places.all -= 1
+            places.long -= isLong ? 1 : 0
+        }
+    }
+}
+
+/// Hands a call to the thread that serves it, which alone uses it from then on.
+private final class CallBox: @unchecked Sendable {  // Handed over once, before use.
+    let call: ControlCall
+    init(_ call: ControlCall) { self.call = call }
 }

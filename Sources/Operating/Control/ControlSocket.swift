@@ -17,7 +17,7 @@ package enum ControlSocket {
             store, exchanges: run.exchanges, redriveRule: run.queueScripts.redriveRules
         ).add(to: &verbs)
         StoreVerbs(store, on: SystemDisk()).add(to: &verbs)
-        verbs.add("store.catalogue") { (call) throws(ControlFailure) in
+        verbs.add("store.catalogue", ["rebuild": .flag]) { (call) throws(ControlFailure) in
             guard let keeper else { return }
             call.output.line(try keeper.update(rebuild: call.flag("rebuild")))
         }
@@ -28,25 +28,26 @@ package enum ControlSocket {
             return try ControlServer(directory: data, verbs: verbs)
         } catch {
             // A pipeline that cannot be asked still runs.
-            writeError("warning: \(error.message)\n")
+            run.tell("warning: \(error.message)\n")
             return nil
         }
     }
 
     private static func addRules(_ run: PipelineRun, to verbs: inout VerbTable) {
-        verbs.add("reload") { (call) throws(ControlFailure) in
+        verbs.add(
+            "reload",
+            ["force": .flag, "shadow": .integer(0...1_000_000), "max_difference": .share]
+        ) { (call) throws(ControlFailure) in
             var request = ReloadRequest()
             request.user = call.caller.map { userName(of: $0) }
             request.force = call.flag("force")
             let caller = call.output.presence
             request.isWanted = { caller.isThere }
             request.shadow = call.integer("shadow")
-            if case .number(let share)? = call.arguments["max_difference"] {
-                request.maxDifference = share
-            }
+            request.maxDifference = call.number("max_difference")
             try answer(run.reload(request), call)
         }
-        verbs.add("rollback") { (call) throws(ControlFailure) in
+        verbs.add("rollback", ["version": .name, "force": .flag]) { (call) throws(ControlFailure) in
             var request = ReloadRequest()
             request.user = call.caller.map { userName(of: $0) }
             request.force = call.flag("force")
@@ -81,7 +82,7 @@ package enum ControlSocket {
     }
 
     private static func addLetters(_ run: PipelineRun, to verbs: inout VerbTable) {
-        verbs.add("dlq.list") { (call) throws(ControlFailure) in
+        verbs.add("dlq.list", ["ids": .texts]) { (call) throws(ControlFailure) in
             let letters = try wrap { () throws(PipelineError) in
                 try run.deadLetters?.find(call.texts("ids")) ?? []
             }
@@ -91,7 +92,8 @@ package enum ControlSocket {
             let count = try wrap { () throws(PipelineError) in try run.deadLetters?.purge() ?? 0 }
             call.output.line(Record([Field("purged", .integer(Int64(count)))]))
         }
-        verbs.add("dlq.replay") { (call) throws(ControlFailure) in
+        verbs.add("dlq.replay", ["ids": .texts, "dry_run": .flag]) {
+            (call) throws(ControlFailure) in
             let result = try wrap { () throws(PipelineError) in
                 let letters = try run.deadLetters?.find(call.texts("ids")) ?? []
                 return call.flag("dry_run")

@@ -50,12 +50,34 @@ struct UnixSocket: ~Copyable {
         return status == 0 && size == 12 ? credentials[1] : nil
     }
 
-    /// True when somebody answered.
-    func connects() -> Bool {
-        while unsafe withAddress({ unsafe connect(descriptor, $0, $1) }) != 0 {
-            if errno != EINTR { return false }
+    /// What came of an attempt to connect.
+    enum Connection: Hashable {
+        case made
+        /// Nobody listens.
+        case nobody
+        /// Somebody does, and takes no more connections for now.
+        case busy
+        /// The system does not allow it, for this reason.
+        case refused(Int32)
+    }
+
+    /// Connects; whoever listens is given some seconds to take it.
+    func connect() -> Connection {
+        var time = timeval(tv_sec: 10, tv_usec: 0)
+        unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        while unsafe withAddress({ unsafe Glibc.connect(descriptor, $0, $1) }) != 0 {
+            switch errno {
+            case EINTR: continue
+            case ECONNREFUSED, ENOENT, ENOTDIR: return .nobody
+            case EAGAIN: return .busy
+            default: return .refused(errno)
+            }
         }
-        return true
+        time.tv_sec = 0
+        unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        return .made
     }
 
     /// True when others can connect from now on; only this user's.
@@ -63,6 +85,6 @@ struct UnixSocket: ~Copyable {
         let old = umask(0o177)
         defer { umask(old) }
         return unsafe withAddress { unsafe bind(descriptor, $0, $1) } == 0
-            && listen(descriptor, 16) == 0
+            && listen(descriptor, 256) == 0
     }
 }

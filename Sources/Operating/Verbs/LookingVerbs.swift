@@ -11,10 +11,24 @@ struct LookingVerbs {
 
     func add(to verbs: inout VerbTable) {
         let looking = self
-        verbs.add("tap") { (call) throws(ControlFailure) in try looking.tap(call) }
-        verbs.add("top") { (call) throws(ControlFailure) in looking.top(call) }
-        verbs.add("profile") { (call) throws(ControlFailure) in try looking.profile(call) }
-        verbs.add("explain") { (call) throws(ControlFailure) in try looking.explain(call) }
+        // There are eight taps at most, and a profile ends by itself: they may use the reserve.
+        verbs.add(
+            "tap",
+            [
+                "stage": .name, "point": .name, "where": .text(most: 1 << 20), "count": .count,
+                "wait": .integer(1...86_400_000),
+            ]
+        ) { (call) throws(ControlFailure) in try looking.tap(call) }
+        verbs.add(
+            "top", ["interval": .pause, "count": .count, "marks": .flag],
+            isLong: { ($0["count"] ?? 1) != 1 }
+        ) { (call) throws(ControlFailure) in looking.top(call) }
+        verbs.add(
+            "profile", ["stage": .name, "milliseconds": .pause, "stacks": .flag]
+        ) { (call) throws(ControlFailure) in try looking.profile(call) }
+        verbs.add("explain", ["id": .name]) { (call) throws(ControlFailure) in
+            try looking.explain(call)
+        }
     }
 
     private func explain(_ call: ControlCall) throws(ControlFailure) {

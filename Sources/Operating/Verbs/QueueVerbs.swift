@@ -21,6 +21,8 @@ package struct QueueVerbs<Place: Disk>: Sendable {
     let exchanges: [Exchange]
     /// Makes a rule of the arguments `where`, `map` and `map_file` of a redrive.
     let redriveRule: RedriveRuleMaker
+    /// Those who wait for messages.
+    let waiting = WaitingCalls()
     /// Called after something was published, so that who waits for work can look.
     let published: @Sendable () -> Void
 
@@ -38,53 +40,82 @@ package struct QueueVerbs<Place: Disk>: Sendable {
 
     /// Adds the verbs, `queue.publish` and the others.
     package func add(to table: inout VerbTable) {
-        table.add("queue.publish") { (call) throws(ControlFailure) in try publish(call) }
-        table.add("queue.receive") { (call) throws(ControlFailure) in try receive(call) }
-        table.add("queue.stats") { (call) throws(ControlFailure) in
+        table.add(
+            "queue.publish",
+            [
+                "queue": .name, "payload": .content, "stream": .flag, "batch": .amount,
+                "topic": .name, "priority": .integer(0...9), "id": .name, "key": .name,
+                "correlation": .name, "delay": .duration(allowsZero: true),
+                "ttl": .duration(allowsZero: false), "at": .time, "headers": .headers,
+                "delivery": .word(["at_least_once", "at_most_once"]),
+            ], isLong: { $0["stream"] == .boolean(true) }
+        ) { (call) throws(ControlFailure) in try publish(call) }
+        table.add(
+            "queue.receive",
+            [
+                "queue": .name, "max": .amount, "lease": .duration(allowsZero: false),
+                "wait": .duration(allowsZero: true),
+            ], isLong: { $0["wait"] != nil }
+        ) { (call) throws(ControlFailure) in try receive(call) }
+        table.add("queue.stats", ["queue": .name]) { (call) throws(ControlFailure) in
             try Self.translate { () throws(QueueError) in try stats(call) }
         }
-        add("ack", &table) { (call, queue) throws(QueueError) in try acknowledge(call, queue) }
-        add("nack", &table) { (call, queue) throws(QueueError) in
+        addSettling(&table)
+        addOperations(&table)
+    }
+
+    private func addSettling(_ table: inout VerbTable) {
+        add("ack", ["receipts": .texts], &table) { (call, queue) throws(QueueError) in
+            try acknowledge(call, queue)
+        }
+        let delay = ArgumentForm.duration(allowsZero: true)
+        add("nack", ["receipt": .name, "delay": delay, "error": .content], &table) {
+            (call, queue) throws(QueueError) in
             try settle("nacked", call, queue) { (transaction, receipt) throws(QueueError) in
                 try transaction.fail(
                     receipt, in: queue, delay: Self.milliseconds(call, "delay"),
                     DeliveryFailure(error: call.text("error") ?? ""))
             }
         }
-        add("reject", &table) { (call, queue) throws(QueueError) in
+        add("reject", ["receipt": .name, "error": .content], &table) {
+            (call, queue) throws(QueueError) in
             try settle("rejected", call, queue) { (transaction, receipt) throws(QueueError) in
                 try transaction.reject(
                     receipt, in: queue,
                     DeliveryFailure(reason: "rejected", error: call.text("error") ?? ""))
             }
         }
-        add("snooze", &table) { (call, queue) throws(QueueError) in
+        add("snooze", ["receipt": .name, "delay": delay], &table) {
+            (call, queue) throws(QueueError) in
             try settle("snoozed", call, queue) { (transaction, receipt) throws(QueueError) in
                 try transaction.snooze(
                     receipt, in: queue, delay: Self.milliseconds(call, "delay") ?? 0)
             }
         }
-        add("extend", &table) { (call, queue) throws(QueueError) in
+        add("extend", ["receipt": .name, "lease": .duration(allowsZero: false)], &table) {
+            (call, queue) throws(QueueError) in
             try settle("extended", call, queue) { (transaction, receipt) throws(QueueError) in
                 try transaction.extend(receipt, in: queue, lease: Self.milliseconds(call, "lease"))
             }
         }
-        addOperations(&table)
     }
 
     private func add(
-        _ name: String, _ table: inout VerbTable,
+        _ name: String, _ arguments: [String: ArgumentForm], _ table: inout VerbTable,
         _ body: @escaping @Sendable (ControlCall, QueueHandle) throws(QueueError) -> Void
     ) {
-        table.add("queue.\(name)") { (call) throws(ControlFailure) in
+        let all = arguments.merging(["queue": .name]) { $1 }
+        table.add("queue.\(name)", all) { (call) throws(ControlFailure) in
             let name = try call.required("queue")
             try Self.translate { () throws(QueueError) in try body(call, try store.queue(name)) }
         }
     }
 
     private func addOperations(_ table: inout VerbTable) {
-        add("peek", &table) { (call, queue) throws(QueueError) in try peek(call, queue) }
-        add("purge", &table) { (call, queue) throws(QueueError) in
+        add("peek", ["max": .amount, "state": .name, "base64": .flag], &table) {
+            (call, queue) throws(QueueError) in try peek(call, queue)
+        }
+        add("purge", [:], &table) { (call, queue) throws(QueueError) in
             let (count, sequence) = try store.commit { (transaction) throws(QueueError) in
                 let count = try transaction.purge(queue)
                 Self.note("purge", call, [("messages", count)], &transaction)
@@ -94,7 +125,7 @@ package struct QueueVerbs<Place: Disk>: Sendable {
             call.output.line(Record([Field("purged", .integer(Int64(count)))]))
         }
         for (name, isPaused) in [("pause", true), ("resume", false)] {
-            add(name, &table) { (call, queue) throws(QueueError) in
+            add(name, ["publish": .flag], &table) { (call, queue) throws(QueueError) in
                 let isPublish = call.flag("publish")
                 let (_, sequence) = try store.commit { (transaction) throws(QueueError) in
                     try transaction.pause(
@@ -106,8 +137,14 @@ package struct QueueVerbs<Place: Disk>: Sendable {
                 if let status = try store.status(of: queue) { call.output.line(line(status)) }
             }
         }
-        table.add("queue.redrive") { (call) throws(ControlFailure) in try redrive(call) }
-        add("cancel", &table) { (call, queue) throws(QueueError) in
+        table.add(
+            "queue.redrive",
+            [
+                "queue": .name, "reason": .name, "to": .name, "where": .content, "map": .content,
+                "map_file": .name, "rate": .amount, "dry_run": .flag,
+            ], isLong: { $0["rate"] != nil }
+        ) { (call) throws(ControlFailure) in try redrive(call) }
+        add("cancel", ["id": .name], &table) { (call, queue) throws(QueueError) in
             let id = call.text("id") ?? ""
             let (isGone, sequence) = try store.commit { (transaction) throws(QueueError) in
                 let isGone = try transaction.cancel(id, in: queue)
@@ -216,27 +253,6 @@ package struct QueueVerbs<Place: Disk>: Sendable {
             call.output.line(
                 MessageWriting.line(
                     message, withState: true, isEncoded: call.flag("base64")))
-        }
-    }
-
-    private func receive(_ call: ControlCall) throws(ControlFailure) {
-        let name = try call.required("queue")
-        let max = call.integer("max") ?? 1
-        let until = store.now + (Self.milliseconds(call, "wait") ?? 0) * 1000
-        try Self.translate { () throws(QueueError) in
-            let queue = try store.queue(name)
-            while true {
-                let messages = try store.receive(
-                    from: queue, max: max, lease: Self.milliseconds(call, "lease"))
-                for message in messages {
-                    call.output.line(MessageWriting.line(message, withState: false))
-                }
-                let now = store.now
-                if !messages.isEmpty || now >= until { return }
-                let next = try store.advance() ?? until
-                let wait = min(until, Swift.max(next, now + 1_000), now + 20_000) - now
-                pause(milliseconds: Swift.max(1, Int(wait / 1000)))
-            }
         }
     }
 }

@@ -15,7 +15,7 @@ package struct StoreVerbs<Place: Disk>: Sendable {
 
     /// Adds `store.backup`.
     package func add(to table: inout VerbTable) {
-        table.add("store.backup") { (call) throws(ControlFailure) in
+        table.add("store.backup", ["target": .name]) { (call) throws(ControlFailure) in
             let target = try call.required("target")
             do throws(QueueError) {
                 let sequence = try store.backup(to: target, on: disk)

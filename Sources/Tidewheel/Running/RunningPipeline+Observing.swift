@@ -65,16 +65,16 @@ extension RunningPipeline {
     /// Looks at the rows that pass a point of a stage, for as long as they are read.
     ///
     /// Rows that come faster than they are read are left out, so that the stream never waits. The
-    /// sequence ends with the pipeline, and when the task that reads is cancelled. One tap at a
-    /// time looks at a pipeline.
+    /// sequence ends with the pipeline, and when the task that reads is cancelled. Up to
+    /// eight taps at a time look at a pipeline.
     ///
     /// - Parameters:
     ///   - stage: the name of a stage.
     ///   - point: what comes to it, what leaves it, or the dead letters of all stages.
     ///   - condition: an expression in Lua on the record `r`, such as `r.amount > 100`; it runs
     ///     beside the stream.
-    /// - Throws: ``PipelineError`` when there is no such stage, the condition is none, or somebody
-    ///   else looks.
+    /// - Throws: ``PipelineError`` when there is no such stage, the condition is none, or eight
+    ///   others look.
     public func tap(
         _ stage: String, _ point: TapPoint = .output(nil), where condition: String? = nil
     ) async throws(PipelineError) -> TapSequence {
