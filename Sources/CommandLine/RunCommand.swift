@@ -21,6 +21,8 @@ struct RunCommand: ParsableCommand {
     var once = false
     @Flag(help: "Close all windows also when the run is stopped by a signal.")
     var drain = false
+    @Flag(help: "Load the rules on disk also when they were refused or rolled back before.")
+    var loadDisk = false
     @Option(help: "Read this file instead of the source's path; may be repeated.")
     var input: [String] = []
     @Option(help: "The folder of the store; data in the pipeline's folder if not given.")
@@ -47,6 +49,7 @@ struct RunCommand: ParsableCommand {
         options.once = once
         options.trial = FolderTrial()
         options.drain = drain
+        options.loadsDisk = loadDisk
         options.workers = workers
         options.inputs = input
         let inFolder = folder.hasSuffix("/") ? folder + "data" : folder + "/data"
