@@ -29,8 +29,8 @@ public struct RunOptions: Sendable {
     public var notesVersion = true
     /// A clock that stands, in milliseconds since 1970; nil: the real one.
     package var now: Int64?
-    /// At the end of the input time comes to this moment, and windows that end later stay open; nil:
-    /// they close. For one worker.
+    /// At the end of the input time comes to this moment, and windows that end later stay open;
+    /// nil: they close. For one worker.
     package var until: Int64?
     /// Tables in place of files, by the names of lookups.
     package var lookups: [String: Lookup] = [:]

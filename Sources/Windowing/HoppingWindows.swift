@@ -109,7 +109,8 @@ final class HoppingWindows: SlidingLists {
     override func prepare(
         _ row: Row, _ block: RowBlock
     ) throws(UserAggregateError) -> [PreparedValues] {
-        guard lastEnd(row.time) - 1 > max(watermark, closedThrough), lastEnd(row.time) > row.time else { return [] }
+        let last = lastEnd(row.time)
+        guard last - 1 > max(watermark, closedThrough), last > row.time else { return [] }
         let key = block.key(row)
         let start = pane(row.time).start
         var known = preparedValues(key, start) ?? []

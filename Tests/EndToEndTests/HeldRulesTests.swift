@@ -5,7 +5,9 @@ import Testing
 
 /// What a restart makes of rules on disk that were refused or rolled back.
 @Suite struct HeldRulesTests {
-    private func rule(_ version: Int) -> String { "function process(r) r.version = \(version) end\n" }
+    private func rule(_ version: Int) -> String {
+        "function process(r) r.version = \(version) end\n"
+    }
 
     /// Appends a line and runs to the end; the version that the last row is of.
     private func once(

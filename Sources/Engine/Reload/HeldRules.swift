@@ -14,7 +14,8 @@ struct HeldRules: Sendable {
     init(data: String?) {
         path = data.map { $0 + "/held-rules" }
         guard let path, let bytes = readFile(path) else { return }
-        versions = Set(String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init))
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        versions = Set(lines.map(String.init))
     }
 
     /// A version is not to be loaded by a restart.
@@ -34,7 +35,9 @@ struct HeldRules: Sendable {
         let text = Array(versions.sorted().map { $0 + "\n" }.joined().utf8)
         let file = unsafe open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { return }
-        let count = unsafe text.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
+        let count = unsafe text.withUnsafeBytes {
+            unsafe Glibc.write(file, $0.baseAddress, $0.count)
+        }
         fsync(file)
         close(file)
         if count == text.count { _ = unsafe rename(fresh, path) }

@@ -15,9 +15,8 @@ struct PipelineTestOutcome {
         var comparison = ValueComparison()
         compareLetters(test.dead, &failure, &comparison)
         for field in test.rows {
-            let wanted = if case .array = field.value { field.value } else {
-                Value.array([field.value])
-            }
+            var wanted = field.value
+            if case .array = wanted {} else { wanted = .array([wanted]) }
             comparison.same(wanted, .array(rows[field.name] ?? []), at: "out.\(field.name)")
         }
         for field in test.parts { comparePart(field, &comparison) }
@@ -43,9 +42,8 @@ struct PipelineTestOutcome {
                 comparison.note(path, "expected a row with \(text), but there is no other row")
                 continue
             }
-            if attempts[best].isEmpty { left.remove(at: best) } else {
-                comparison.add(attempts[best])
-            }
+            if attempts[best].isEmpty { left.remove(at: best) }
+            comparison.add(attempts[best])
         }
     }
 
@@ -60,7 +58,9 @@ struct PipelineTestOutcome {
         case .integer(let count):
             guard Int64(letters.count) != count else { return }
             comparison.same(.integer(count), .integer(Int64(letters.count)), at: "dead")
-            for letter in letters.prefix(5) { comparison.note("dead", "came: \(Self.text(letter))") }
+            for letter in letters.prefix(5) {
+                comparison.note("dead", "came: \(Self.text(letter))")
+            }
         case .array(let parts):
             for (index, part) in parts.enumerated() where letters.indices.contains(index) {
                 comparison.part(
