@@ -17,6 +17,8 @@ struct RunCommand: ParsableCommand {
     var once = false
     @Flag(help: "Close all windows also when the run is stopped by a signal.")
     var drain = false
+    @Flag(help: "Load the rules on disk also when they were refused or rolled back before.")
+    var loadDisk = false
     @Option(help: "Read this file instead of the source's path; may be repeated.")
     var input: [String] = []
     @OptionGroup var place: PlaceOptions
@@ -52,6 +54,7 @@ struct RunCommand: ParsableCommand {
         options.trial = FolderTrial()
         options.drain = drain
         options.overwrites = overwrite
+        options.loadsDisk = loadDisk
         options.workers = workers
         options.inputs = input
         options.data = fresh ? nil : data

@@ -33,6 +33,8 @@ public struct Definition: Sendable {
     public var durability = PipelineDurability.disk
     /// How often a snapshot is taken, in nanoseconds.
     public var checkpointNanoseconds: Int64 = 300_000_000_000
+    /// What becomes of windows at the end of the input.
+    public var endOfInput = EndOfInput.close
     /// How rules are replaced while the stream runs; checked and kept.
     public var reload: ReloadDefinition?
 
@@ -103,6 +105,8 @@ public struct Commit: Sendable {
 public struct SourceDefinition: Sendable {
     /// Its name: `source`, or its key under `sources`.
     public var name: String
+    /// The connector, such as `file`.
+    public var kind = ""
     /// The queue it is, if it is one; then `open` is not used.
     public var queue: String?
     /// Opens it.

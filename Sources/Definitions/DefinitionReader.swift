@@ -202,8 +202,9 @@ struct DefinitionReader {
         guard let kind = catalogue.sources.first(where: { $0.name == entry.key })
         else { return }
         if let open = kind.open(entry.value, &findings) {
-            definition.sources.append(
-                SourceDefinition(name: name, location: entry.location, open: open))
+            var source = SourceDefinition(name: name, location: entry.location, open: open)
+            source.kind = kind.name
+            definition.sources.append(source)
         }
     }
 

@@ -35,6 +35,14 @@ public enum PipelineDurability: Sendable, Hashable {
     }
 }
 
+/// What becomes of windows at the end of the input.
+public enum EndOfInput: String, Sendable, Hashable, CaseIterable {
+    /// They close.
+    case close
+    /// They stay open for the next run.
+    case keep
+}
+
 /// How rules are replaced while the stream runs.
 public struct ReloadDefinition: Sendable, Hashable {
     /// The files are watched.
@@ -61,6 +69,9 @@ extension DefinitionReader {
     mutating func readEngineSettings(_ root: inout SettingReader) {
         if let word = root.choice("delivery") {
             definition.delivery = Delivery(rawValue: word) ?? .exactlyOnce
+        }
+        if let word = root.choice("end_of_input") {
+            definition.endOfInput = EndOfInput(rawValue: word) ?? .close
         }
         if let setting = root.setting("durability") { readDurability(setting) }
         checkOutboxes()

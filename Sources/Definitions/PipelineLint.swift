@@ -184,6 +184,13 @@ package struct PipelineLint {
             // A broken file still tests the rule that has its name.
             tested.insert(read?.rule.path ?? file.path.replacing(".test.yaml", with: ".lua"))
         }
+        for file in PipelineTestFiles.all(in: definition.folder) {
+            findings += PipelineTestFiles.read(file, for: plan).findings.map { problem in
+                var coded = problem
+                coded.code = "TW0301"
+                return coded
+            }
+        }
         var rules: [FileReference] = []
         for stage in definition.stages {
             switch stage.work {

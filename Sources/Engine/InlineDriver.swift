@@ -84,7 +84,7 @@ struct InlineDriver {
                 try commit(waits: true)
                 intake.released(partitions)
             case .end:
-                try close()
+                try end()
                 return try commit(waits: true)
             }
         }
@@ -121,8 +121,8 @@ struct InlineDriver {
     }
 
     /// Rows of a slice go into windows, and what comes out to the sinks.
-    private mutating func pass(_ work: Work) throws {
-        let now = intake.reading(for: work)?.watermark ?? Int64.min
+    private mutating func pass(_ work: Work, watermark given: Int64? = nil) throws {
+        let now = given ?? intake.reading(for: work)?.watermark ?? Int64.min
         let watermark = now == .min ? nil : now
         if !results.isEmpty {
             if work.isClosing {
@@ -160,12 +160,27 @@ struct InlineDriver {
         }
     }
 
+    /// The input has ended: windows close, unless they are kept for the next run or time has come
+    /// to a moment only.
+    private mutating func end() throws {
+        guard let until = run.options.until else {
+            if run.closesAtEnd { try close() }
+            return
+        }
+        batch.removeAll()
+        var work = Work(batch: batch)
+        work.step = run.versions.step
+        try lane.advance(to: until, into: &part)
+        try pass(work, watermark: until)
+    }
+
     /// The input has ended, so no window can get more.
     private mutating func close() throws {
         batch.removeAll()
         var work = Work(batch: batch)
         work.step = run.versions.step
         work.isClosing = true
+        work.isEnding = true
         try lane.close(into: &part)
         try pass(work)
     }

@@ -13,13 +13,17 @@ package final class LookupTables: Sendable {
     private let ending = Channel<Void>(capacity: 1)
 
     /// Reads every table once; a table that cannot be read keeps the pipeline from starting.
-    package init(_ plan: Plan) throws(PipelineError) {
-        files = plan.definition.lookups.map {
+    ///
+    /// - Parameter given: tables that are taken as they are, and not read.
+    package init(
+        _ plan: Plan, replacing given: [String: Lookup] = [:]
+    ) throws(PipelineError) {
+        files = plan.definition.lookups.filter { given[$0.name] == nil }.map {
             LookupFile(definition: $0, folder: plan.definition.folder)
         }
         // Taken before reading, so that a change in between is noticed later.
         seen = files.map { $0.fingerprint }
-        var tables: [String: Lookup] = [:]
+        var tables = given
         for file in files { tables[file.definition.name] = try file.read() }
         self.tables = Locked(tables)
     }

@@ -2,7 +2,7 @@ internal import Connecting
 public import Definitions
 internal import Glibc
 internal import Records
-internal import Scripting
+package import Scripting
 internal import Synchronization
 internal import Threads
 
@@ -12,6 +12,8 @@ public struct RunOptions: Sendable {
     public var once = false
     /// Threads that run rules.
     public var workers = 1
+    /// Load the rules on disk also when they were refused or rolled back before.
+    public var loadsDisk = false
     /// Close all windows also when the run is stopped, not only at the end of the input.
     public var drain = false
     /// Files that replace the source's path.
@@ -27,6 +29,13 @@ public struct RunOptions: Sendable {
     public var overwrites = false
     /// The store hears which version of the rules runs.
     public var notesVersion = true
+    /// A clock that stands, in milliseconds since 1970; nil: the real one.
+    package var now: Int64?
+    /// At the end of the input time comes to this moment, and windows that end later stay open;
+    /// nil: they close. For one worker.
+    package var until: Int64?
+    /// Tables in place of files, by the names of lookups.
+    package var lookups: [String: Lookup] = [:]
     /// What a new version of the rules has to pass; nil: it is compiled only.
     package var trial: (any VersionTrial)?
     /// Takes what a person is to hear, each time whole lines with their line breaks; on any thread.
@@ -124,21 +133,23 @@ public final class PipelineRun: Sendable {
         return run
     }
 
-    private init(_ plan: Plan, _ options: RunOptions) throws(PipelineError) {
-        self.plan = plan
+    private init(_ given: Plan, _ options: RunOptions) throws(PipelineError) {
         self.options = options
         startedAt = monotonicNanoseconds()
         log = RuleLog(output: options.tell)
         notices = NoticeDesk(tell: options.tell)
+        slices = SliceSizes(given.definition.limits)
+        let tell = options.tell
+        scripts = QueueScripts(given) { tell($0 + "\n") }
+        opening = StoreOpening.begin(
+            given, options, scripts,
+            feedsWorker: given.distribution(lanes: options.workers).0 == 1
+                && !given.isHeld(options) && !given.definition.hasStagesBehindWindows)
+        let plan = try given.asHeld(by: opening, options)
+        self.plan = plan
         (laneCount, distribution) = plan.distribution(lanes: options.workers)
-        slices = SliceSizes(plan.definition.limits)
         windowSizes = WindowSizes(tasks: laneCount)
         exchange = laneCount > 1 ? LaneExchange(plan, lanes: laneCount, distribution) : nil
-        let tell = options.tell
-        scripts = QueueScripts(plan) { tell($0 + "\n") }
-        opening = StoreOpening.begin(
-            plan, options, scripts,
-            feedsWorker: laneCount == 1 && !plan.definition.hasStagesBehindWindows)
         committer = opening.map { opening in
             Committer(checkpointNanoseconds: plan.definition.checkpointNanoseconds) {
                 () throws(PipelineError) in try opening.get()
@@ -149,7 +160,7 @@ public final class PipelineRun: Sendable {
         scripts.follow { versions.wanted.plan }
         let isReloadable = plan.definition.reload != nil || !options.once
         ring = isReloadable ? RecordRing(limit: plan.definition.reload?.shadow ?? 1000) : nil
-        lookups = try LookupTables(plan)
+        lookups = try LookupTables(plan, replacing: options.lookups)
         shared.withLock { $0.delivered = plan.definition.sinks.map { _ in 0 } }
     }
 
@@ -180,6 +191,8 @@ public final class PipelineRun: Sendable {
         log.finish()
         notices.finish()
         if let failure = shared.withLock({ $0.failure }) { return .failure(failure) }
+        let summary = summary
+        tellOfClosed(summary.windows.lateAfterClose)
         return .success(summary)
     }
 

@@ -78,6 +78,7 @@ public struct Summary: Sendable {
             Field("dead_letters_by_stage", object(counts.deadByStage)),
             Field("late", .integer(Int64(windows.late.values.reduce(0, +)))),
             Field("late_by_stage", object(windows.late)),
+            Field("late_after_close", .integer(Int64(windows.lateAfterClose))),
             Field("aggregated", object(windows.taken)),
             Field("window_rows", object(windows.rows)),
             Field("metrics", .object(metrics)),
@@ -96,6 +97,8 @@ public struct Summary: Sendable {
 public struct WindowCounts: Sendable {
     /// Records that came after all their windows had fired.
     public var late: [String: Int] = [:]
+    /// Records that came too late only because an earlier run has closed their windows.
+    public var lateAfterClose = 0
     /// Records that were added to windows.
     public var taken: [String: Int] = [:]
     /// Rows that windows gave.

@@ -53,7 +53,7 @@ struct LaneThread {
         lane.prepare(step: work.step)
         let began = monotonicNanoseconds()
         try lane.run(&work, clock: work.clock, into: &part)
-        if work.isClosing { try lane.close(into: &part) }
+        if work.isEnding { try lane.close(into: &part) }
         if work.mark != nil { lane.machine.addChanges(to: &part.changes) }
         run.slices.note(
             bytes: work.batch.bytes.count, records: work.slice.recordCount,
@@ -144,7 +144,8 @@ struct IntakeThread {
     private mutating func sendLast(hasEnded: Bool) {
         guard var work = makeMark() else { return }
         work.isLast = true
-        work.isClosing = hasEnded || run.options.drain
+        work.isClosing = hasEnded && run.closesAtEnd || run.options.drain
+        work.isEnding = work.isClosing
         send(work)
     }
 

@@ -58,9 +58,9 @@ final class AlignedWindows: WindowSet {
             return first + 1
         }
         let (start, end) = bounds(row.time)
-        guard end - 1 > watermark else {
+        guard end - 1 > watermark, end - 1 > closedThrough else {
             sequence += 1
-            addLate(row, of: block, to: &output)
+            addLate(row, of: block, to: &output, isClosed: end - 1 > watermark)
             return first + 1
         }
         let pane = pane(start, end)
@@ -125,12 +125,19 @@ final class AlignedWindows: WindowSet {
         guard slot.owns(KeyTable.tag(block.key(row))) else { return passOver(row) }
         sequence += 1
         var isLate = true
+        var isClosed = false
         forEachWindow(row.time) { start, end in
             guard clamped(end - 1, plus: lateness) > watermark else { return }
+            guard end - 1 > closedThrough else {
+                isClosed = true
+                return
+            }
             isLate = false
             addTo(pane(start, end), row, block, index, into: &output)
         }
-        if isLate, hasWindow(row.time) { addLate(row, of: block, to: &output) }
+        if isLate, hasWindow(row.time) {
+            addLate(row, of: block, to: &output, isClosed: isClosed)
+        }
     }
 
     private func addTo(
@@ -166,7 +173,9 @@ final class AlignedWindows: WindowSet {
         let tag = KeyTable.tag(key)
         var problem: UserAggregateError?
         forEachWindow(row.time) { start, end in
-            guard problem == nil, clamped(end - 1, plus: lateness) > watermark else { return }
+            guard problem == nil, clamped(end - 1, plus: lateness) > watermark,
+                end - 1 > closedThrough
+            else { return }
             var known = preparedValues(key, start) ?? []
             let place = place { $0.start < start }
             if known.isEmpty, place < panes.count, panes[place].start == start {
@@ -205,7 +214,7 @@ final class AlignedWindows: WindowSet {
             }
             fire(upTo: next, into: &output)
             watermark = next
-            purge()
+            purge(at: watermark)
             updateDue()
         } else {
             watermark = next
@@ -214,9 +223,9 @@ final class AlignedWindows: WindowSet {
 
     override func finish(into output: inout WindowOutput) {
         nextTick = .max
+        if let last = panes.last { closedThrough = max(closedThrough, last.end - 1) }
         fire(upTo: .max, into: &output)
-        watermark = .max
-        purge()
+        purge(at: .max)
         updateDue()
     }
 
@@ -252,9 +261,9 @@ final class AlignedWindows: WindowSet {
     }
 
     /// Drops the windows that no record can change any more.
-    private func purge() {
+    private func purge(at moment: Int64) {
         var kept = 0
-        while kept < panes.count, clamped(panes[kept].end - 1, plus: lateness) <= watermark {
+        while kept < panes.count, clamped(panes[kept].end - 1, plus: lateness) <= moment {
             let pane = panes[kept]
             for group in 0..<pane.groups.limit {
                 if !accumulators.isPlain {
@@ -350,6 +359,7 @@ final class AlignedWindows: WindowSet {
         meta.write(time: watermark)
         meta.write(sequence)
         meta.write(time: nextTick)
+        meta.write(time: closedThrough)
         body(MetaEntry.key(of: slot), meta.bytes)
     }
 
@@ -360,6 +370,7 @@ final class AlignedWindows: WindowSet {
             var value = ByteReader(entry.value)
             if MetaEntry.isKey(entry.key) {
                 restoreMeta(entry.key, &value)
+                restoreClosed(&value)
                 continue
             }
             var key = ByteReader(entry.key)

@@ -32,6 +32,8 @@ class EmittingWindows: KeyedWindows {
     func rowTime(_ node: UInt32, _ clock: Int64) -> Int64 { max(nodes.second(node), clock) }
     /// Its place among windows with the same deadline.
     func order(_ node: UInt32) -> UInt64 { keys.words(nodes.key(node))[KeyWord.order] }
+    /// The last moment of a window, when records of later runs must not open it again.
+    func lastMoment(_ node: UInt32) -> Int64 { .min }
     /// The deadline has come; true when the window is of no use any more.
     func expire(_ node: UInt32, into output: inout WindowOutput) -> Bool { true }
 
@@ -166,6 +168,7 @@ class EmittingWindows: KeyedWindows {
         nodes.forEach { nodes.clear(NodeSlab.Flag.changed, $0) }
         changed.removeAll()
         nextTick = .max
+        nodes.forEach { closedThrough = max(closedThrough, lastMoment($0)) }
         expire(upTo: .max - 1, into: &output)
         var rest: [UInt32] = []
         nodes.forEach { rest.append($0) }
@@ -176,7 +179,6 @@ class EmittingWindows: KeyedWindows {
             if oldest(key) == 0 { keys.remove(key) }
         }
         timers = TimerHeap()
-        watermark = .max
         compact()
         due = .max
     }

@@ -71,7 +71,9 @@ final class HoppingWindows: SlidingLists {
         let pane = current
         // Windows shorter than their step leave gaps: who falls there is in none of them.
         guard pane.last > row.time else { return }
-        guard pane.last - 1 > watermark else { return addLate(row, of: block, to: &output) }
+        guard pane.last - 1 > watermark, pane.last - 1 > closedThrough else {
+            return addLate(row, of: block, to: &output, isClosed: pane.last - 1 > watermark)
+        }
         let key = entry(block.key(row), tag)
         if pane.end <= closed, oldest(key) != 0 {
             let before = nodes.count
@@ -107,7 +109,8 @@ final class HoppingWindows: SlidingLists {
     override func prepare(
         _ row: Row, _ block: RowBlock
     ) throws(UserAggregateError) -> [PreparedValues] {
-        guard lastEnd(row.time) - 1 > watermark, lastEnd(row.time) > row.time else { return [] }
+        let last = lastEnd(row.time)
+        guard last - 1 > max(watermark, closedThrough), last > row.time else { return [] }
         let key = block.key(row)
         let start = pane(row.time).start
         var known = preparedValues(key, start) ?? []
@@ -135,7 +138,17 @@ final class HoppingWindows: SlidingLists {
         watermark = next
     }
 
-    override func finish(into output: inout WindowOutput) { advance(to: .max, into: &output) }
+    override func finish(into output: inout WindowOutput) {
+        let (before, closedBefore) = (watermark, closed)
+        if let last = panes.last {
+            closedThrough = max(closedThrough, lastEnd(last.start) - 1)
+        }
+        advance(to: .max, into: &output)
+        watermark = before
+        // Windows that were closed are not written again.
+        closed = closedThrough == .min ? closedBefore : max(closedBefore, closedThrough + 1)
+        finishRestoring()
+    }
 
     private func fire(through last: Int64, into output: inout WindowOutput) {
         while let first = panes.first {
@@ -222,7 +235,10 @@ final class HoppingWindows: SlidingLists {
 
     override func encodeMeta(into out: inout ByteWriter) { out.write(time: closed) }
 
-    override func restoreMeta(_ reader: inout ByteReader) { closed = max(closed, reader.time()) }
+    override func restoreMeta(_ reader: inout ByteReader) {
+        let end = reader.time()
+        if end != .max { closed = max(closed, end) }
+    }
 
     override func restoreNode(_ node: UInt32, _ kind: Int) {
         super.restoreNode(node, kind)
@@ -230,6 +246,6 @@ final class HoppingWindows: SlidingLists {
     }
 
     override func finishRestoring() {
-        due = watermark == .min ? .min : clamped(closed, plus: every - 1)
+        due = closed == .min ? .min : clamped(closed, plus: every - 1)
     }
 }

@@ -208,6 +208,7 @@ class KeyedWindows: WindowSet {
         meta.write(sequence)
         meta.write(time: nextTick)
         encodeMeta(into: &meta)
+        meta.write(time: closedThrough)
         body(MetaEntry.key(of: slot), meta.bytes)
     }
 
@@ -226,6 +227,7 @@ class KeyedWindows: WindowSet {
             if MetaEntry.isKey(entry.key) {
                 restoreMeta(entry.key, &value)
                 restoreMeta(&value)
+                restoreClosed(&value)
                 continue
             }
             var key = ByteReader(entry.key)

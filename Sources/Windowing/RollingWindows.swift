@@ -52,7 +52,9 @@ final class RollingWindows: SlidingLists {
         _ row: Row, _ block: RowBlock, _ index: Int, _ tag: UInt32,
         into output: inout WindowOutput
     ) {
-        guard row.time > watermark else { return addLate(row, of: block, to: &output) }
+        guard row.time > watermark, row.time > closedThrough else {
+            return addLate(row, of: block, to: &output, isClosed: row.time > watermark)
+        }
         let key = entry(block.key(row), tag)
         let node = nodes.insert(key: key)
         nodes.setTimes(node, row.time, Int64(bitPattern: sequence))
@@ -84,7 +86,7 @@ final class RollingWindows: SlidingLists {
     override func prepare(
         _ row: Row, _ block: RowBlock
     ) throws(UserAggregateError) -> [PreparedValues] {
-        guard row.time > watermark else { return [] }
+        guard row.time > watermark, row.time > closedThrough else { return [] }
         let values = try added([], row, block)
         return [PreparedValues(key: block.key(row).array, window: row.time, values: values)]
     }
@@ -105,6 +107,8 @@ final class RollingWindows: SlidingLists {
     }
 
     override func finish(into output: inout WindowOutput) {
+        let before = watermark
+        nodes.forEach { closedThrough = max(closedThrough, nodes.time($0)) }
         advance(to: .max - 1, into: &output)
         for key in 0..<keys.limit where keys.isLive(key) {
             while oldest(key) != 0 { removeOldest(key) }
@@ -112,7 +116,8 @@ final class RollingWindows: SlidingLists {
         }
         idle = TimerHeap()
         compact()
-        watermark = .max
+        watermark = before
+        due = min(waiting.first, idle.first)
     }
 
     /// The waiting record becomes the newest one of its key, and gets its row.

@@ -28,6 +28,8 @@ final class SessionWindows: EmittingWindows {
         isGlobal ? max(nodes.second(node), clock) : end(node) - 1
     }
 
+    override func lastMoment(_ node: UInt32) -> Int64 { end(node) - 1 }
+
     override func order(_ node: UInt32) -> UInt64 { nodes.head(node)[NodeWord.order] }
 
     override func deadline(_ node: UInt32) -> Int64 {
@@ -49,6 +51,10 @@ final class SessionWindows: EmittingWindows {
         _ row: Row, _ block: RowBlock, _ index: Int, _ tag: UInt32,
         into output: inout WindowOutput
     ) {
+        guard row.time > closedThrough else {
+            let isClosed = clamped(clamped(row.time, plus: gap) - 1, plus: lateness) > watermark
+            return addLate(row, of: block, to: &output, isClosed: isClosed)
+        }
         let bytes = block.key(row)
         let known = keys.find(bytes, tag)
         // The sessions that overlap the record are neighbours: from `first` to `last`.
@@ -152,6 +158,7 @@ final class SessionWindows: EmittingWindows {
         _ row: Row, _ block: RowBlock
     ) throws(UserAggregateError) -> [PreparedValues] {
         if prepared.isEmpty { sketches = [:] }
+        if row.time <= closedThrough { return [] }
         let key = block.key(row)
         let name = key.array
         let known = sketches[name] ?? sketch(key)

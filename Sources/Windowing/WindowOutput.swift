@@ -38,6 +38,8 @@ public struct WindowOutput: ~Copyable {
     public var lateOrders: [RowOrder] = []
     /// How many records came too late, also when nobody wants to see them.
     public var lateCount = 0
+    /// How many of them did so only because an earlier run has closed their windows.
+    public var lateAfterClose = 0
     /// Rows that could not be computed.
     public var failures: [WindowFailure] = []
 
@@ -68,6 +70,7 @@ public struct WindowOutput: ~Copyable {
         lateWatermarks.removeAll(keepingCapacity: true)
         lateOrders.removeAll(keepingCapacity: true)
         lateCount = 0
+        lateAfterClose = 0
     }
 
     mutating func addLate(_ row: Row, of block: RowBlock) {

@@ -14,6 +14,11 @@ class WindowSet {
     var watermark = Int64.min
     /// When windows that have changed show it.
     final var nextTick = Int64.max
+    /// The last moment of the windows that the end of an input has closed: what falls into them is
+    /// late from then on, however far time has come.
+    final var closedThrough = Int64.min
+    /// The same as an earlier run has left it.
+    final var closedEarlier = Int64.min
     /// How many rows have come, those of other slots included: their order of arrival.
     final var sequence: UInt64 = 0
     /// The part of the keys that is kept here.
@@ -86,8 +91,13 @@ class WindowSet {
     func awaitTick() {}
 
     /// Adds a record that came too late.
-    final func addLate(_ row: Row, of block: RowBlock, to output: inout WindowOutput) {
+    ///
+    /// - Parameter isClosed: only because the end of an input has closed its window.
+    final func addLate(
+        _ row: Row, of block: RowBlock, to output: inout WindowOutput, isClosed: Bool = false
+    ) {
         output.addLate(row, of: block)
+        if isClosed, row.time <= closedEarlier { output.lateAfterClose += 1 }
         guard slot.count > 1, block.record(row).count > 0 else { return }
         output.lateOrders.append(
             RowOrder(
@@ -98,10 +108,18 @@ class WindowSet {
     /// Reads what every kind has in its metadata entry. Where several slots have left one each, of
     /// the same moment, the first tick of them counts; entries of slots that there are no more go.
     final func restoreMeta(_ key: [UInt8], _ reader: inout ByteReader) {
-        watermark = max(watermark, reader.time())
+        // Stores of earlier versions say so of windows that were closed.
+        let time = reader.time()
+        if time != .max { watermark = max(watermark, time) }
         sequence = max(sequence, reader.word())
         nextTick = min(nextTick, reader.time())
         if key.count > 1, Int(key[1]) >= slot.count, slot.index == 0 { gone.append(key) }
+    }
+
+    /// Reads what stands at the end of a metadata entry.
+    final func restoreClosed(_ reader: inout ByteReader) {
+        closedThrough = max(closedThrough, reader.time())
+        closedEarlier = closedThrough
     }
 
     // MARK: Rows

@@ -32,6 +32,7 @@ enum SpecificationDocuments {
         delivery: at_least_once
         durability: {disk-within: 100ms}
         commit: {every: 1s, records: 100}
+        end_of_input: keep
         checkpoint: {every: 60s}
         reload: {watch: true, shadow: 10, max_difference: 10%, max_new_errors: 2%, timeout: 5s,
           probation: {records: 10, error_rate: 5%}}

@@ -12,6 +12,7 @@ import Testing
     static let sections =
         SectionSpecification.reachable(from: .pipeline(SchemaComparisonTests.catalogue))
         + SectionSpecification.reachable(from: .ruleTestFile)
+        + SectionSpecification.reachable(from: .pipelineTestFile)
 
     @Test func `names are unique and every text is a sentence`() {
         #expect(Self.sections.count > 30)

@@ -53,6 +53,18 @@ import Testing
             ), "the day in Berlin on which clocks go forward has 23 hours")
     }
 
+    @Test func `the cleaning example gives the rows that it promises`() throws {
+        let folder = TemporaryFolder()
+        let example = Tool.root + "/examples/clean-csv"
+        try FileManager.default.copyItem(atPath: example, toPath: folder("clean"))
+        let run = try Tool.run("run", folder("clean"), "--once")
+        #expect(run.status == 0, "\(run.errors)")
+        for name in ["customers.jsonl", "duplicates.jsonl"] {
+            #expect(folder.text("clean/out/\(name)") == folder.text("clean/expected/\(name)"))
+        }
+        #expect(folder.text("clean/out/problems.jsonl").split(separator: "\n").count == 2)
+    }
+
     @Test func `the benchmark pipelines do what they are for`() throws {
         let folder = TemporaryFolder()
         let good =

@@ -153,7 +153,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "video-pipeline", "web-sessions", "embedded/transform/pipeline",
+        "video-pipeline", "web-sessions", "clean-csv", "embedded/transform/pipeline",
         "embedded/operating/pipeline", "benchmarks/transform", "benchmarks/window",
         "benchmarks/validate",
     ])

@@ -35,7 +35,8 @@ import Testing
                 + #""delivered":{"shape":7,"shape.side":2,"dead_letters":1},"#
                 + #""dropped":{"late\n":0,"queued":2},"dead_letters":1,"#
                 + #""dead_letters_by_stage":{"shape":1},"late":5,"#
-                + #""late_by_stage":{"per_user":5},"aggregated":{"per_user":30},"#
+                + #""late_by_stage":{"per_user":5},"late_after_close":0,"#
+                + #""aggregated":{"per_user":30},"#
                 + #""window_rows":{"per_user":4},"metrics":{"cost":1.25,"seen":3},"#
                 + #""state_keys":7,"state_bytes":612,"seconds":1.235,"cpu_seconds":0.5,"#
                 + #""peak_memory_bytes":1048576}"#)

@@ -168,7 +168,7 @@ func expected(_ compute: ComputeDefinition, _ members: [Member]) -> [Expected] {
     }
     let ordered = members.sorted { ($0.time, $0.arrival) < ($1.time, $1.arrival) }
     let values = ordered.compactMap { $0.event.values[compute.column ?? 0] }
-    if values.isEmpty { return [.text("null")] }
+    if values.isEmpty { return [.text(compute.function == .countDistinct ? "0" : "null")] }
     switch compute.function {
     case .first: return [.text(values[0])]
     case .last: return [.text(values[values.count - 1])]

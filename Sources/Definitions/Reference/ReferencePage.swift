@@ -42,7 +42,10 @@ public struct ReferencePage: Sendable {
                 [.queue, .retry, .handler, .exchange, .route, .headerRule, .schedule]),
             page("store", "where queues, state and positions are kept", [.store]),
             page(
-                "tests", "test files of rules", [.ruleTestFile, .ruleTest, .ruleTestState]),
+                "tests", "tests of rules and of whole pipelines",
+                [
+                    .ruleTestFile, .ruleTest, .ruleTestState, .pipelineTestFile, .pipelineTest,
+                ]),
             page("running", "log lines, signals, reloads and the control socket") {
                 RunningReference.markdown
             },

@@ -11,7 +11,7 @@ struct RuleTestReader {
     let isRule: (String) -> Bool
     /// Names of rule files, for suggestions.
     let ruleNames: [String]
-    private(set) var findings: [Diagnostic] = []
+    var findings: [Diagnostic] = []
 
     init(
         path: String, lookups: [String]?, ruleNames: [String], isRule: @escaping (String) -> Bool
@@ -23,16 +23,7 @@ struct RuleTestReader {
     }
 
     mutating func read(_ bytes: [UInt8]) -> RuleTestFile? {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            let place = firstBrokenPlace(in: bytes, file: path)
-            findings.append(
-                Diagnostic(at: place, "the file is not valid UTF-8 from here on"))
-            return nil
-        }
-        var yaml = YAMLReader(file: path)
-        let root = yaml.read(text)
-        findings += yaml.findings
-        guard let root else { return nil }
+        guard let root = readRoot(bytes) else { return nil }
         var reader = SettingReader(root, .ruleTestFile)
         let rule = readRule(&reader)
         let now = readTime(&reader, "now")
@@ -42,6 +33,20 @@ struct RuleTestReader {
         let cases = items.map { readCase($0, now: now, lookups: lookups) }
         guard let rule, findings.isEmpty else { return nil }
         return RuleTestFile(path: path, rule: rule, cases: cases)
+    }
+
+    /// The file as settings.
+    mutating func readRoot(_ bytes: [UInt8]) -> Setting? {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            let place = firstBrokenPlace(in: bytes, file: path)
+            findings.append(
+                Diagnostic(at: place, "the file is not valid UTF-8 from here on"))
+            return nil
+        }
+        var yaml = YAMLReader(file: path)
+        let root = yaml.read(text)
+        findings += yaml.findings
+        return root
     }
 
     private mutating func readRule(_ reader: inout SettingReader) -> FileReference? {
@@ -56,14 +61,14 @@ struct RuleTestReader {
         return nil
     }
 
-    private mutating func readTime(_ reader: inout SettingReader, _ key: String) -> Int64? {
+    mutating func readTime(_ reader: inout SettingReader, _ key: String) -> Int64? {
         guard let text = reader.string(key) else { return nil }
         if let time = parseTime(text) { return time }
         reader.report(key, "\"\(key)\" must be a time such as 2026-11-23T15:00:00Z")
         return nil
     }
 
-    private mutating func readItems(_ setting: Setting?) -> [Setting] {
+    mutating func readItems(_ setting: Setting?) -> [Setting] {
         guard let setting else { return [] }
         guard case .sequence(let items) = setting.content, !items.isEmpty else {
             findings.append(
@@ -73,7 +78,7 @@ struct RuleTestReader {
         return items
     }
 
-    private mutating func readLookups(_ reader: inout SettingReader) -> [String: LookupRows] {
+    mutating func readLookups(_ reader: inout SettingReader) -> [String: LookupRows] {
         guard let setting = reader.setting("lookups") else { return [:] }
         guard case .mapping(let entries) = setting.content else {
             findings.append(
@@ -168,7 +173,7 @@ struct RuleTestReader {
     }
 
     /// A record as a mapping, or its JSON text in quotes.
-    private mutating func readInput(_ setting: Setting) -> [UInt8] {
+    mutating func readInput(_ setting: Setting) -> [UInt8] {
         switch setting.content {
         case .mapping: return setting.value.json
         case .scalar(let text, _) where text.hasPrefix("{"):

@@ -144,7 +144,8 @@ extension SectionSpecification {
                 "How late a record may come after a newer one.", example: "30s"),
             .optional(
                 "idle_after", .duration(.milliseconds), usual: .described("never"),
-                "After so much silence a source no longer holds the time of the others back.",
+                "After so much silence a source no longer holds the time of the others back; once "
+                    + "all are silent, the windows that are open close.",
                 example: "30s"),
             .optional(
                 "max_future_skew", .duration(.milliseconds), usual: .described("no limit"),

@@ -88,6 +88,11 @@ extension SectionSpecification {
             "How often a snapshot is taken, with which a restart begins.",
             example: "{every: 60s}"),
         .optional(
+            "end_of_input", .choice(EndOfInput.allCases.map(\.rawValue)),
+            usual: .word(usual.endOfInput.rawValue),
+            "What windows do at the end of the input: close, or keep open for the next run.",
+            example: "keep"),
+        .optional(
             "reload", .nested(.reload), "How rules are replaced while the stream runs.",
             example: "{watch: true, shadow: 1000}"),
     ]

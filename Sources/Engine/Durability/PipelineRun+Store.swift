@@ -17,8 +17,10 @@ extension PipelineRun {
 
     /// What the VMs of the run's threads are made for.
     var purpose: MachinePurpose {
-        MachinePurpose(
+        var purpose = MachinePurpose(
             tracksChanges: opening != nil, showsLetters: opening != nil)
+        purpose.now = options.now
+        return purpose
     }
 
     /// Puts back the state of rules as it was committed, before the first record.

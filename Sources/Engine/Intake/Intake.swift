@@ -109,6 +109,11 @@ final class Intake {
         work.step = run.versions.step
         work.others = sources.others(than: source)
         work.clock = clock?.reading(of: source, waitingFor: work.others)
+        if sources.takeSilence() {
+            // Nothing more is expected of windows, and what they give is committed.
+            work.isClosing = true
+            pacer.note(1)
+        }
         sequence += 1
         guard let scanner, let reading = work.clock else { return work }
         let scan = scanner.scan(batch, reading)

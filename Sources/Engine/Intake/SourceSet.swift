@@ -24,6 +24,7 @@ final class SourceSet {
     /// The member that was read last.
     private var last = 0
     private let idleNanoseconds: Int64?
+    private var hasFallenSilent = false
 
     /// Steps are as long as one batch of several lanes, so that they need not be cut. Several
     /// sources are read in the same steps whatever the number of lanes.
@@ -47,7 +48,7 @@ final class SourceSet {
             _ = pause.receive(milliseconds: 1)
             return .nothingYet
         }
-        if members.count == 1 { return try readOne(0, batch, limit, milliseconds) }
+        if members.count == 1 { return try readOnly(batch, limit, milliseconds) }
         let live = members.indices.filter { !members[$0].hasEnded }
         guard !live.isEmpty else { return .end }
         let began = monotonicNanoseconds()
@@ -71,13 +72,37 @@ final class SourceSet {
         }
         // Time may have come on because a source has fallen silent or ended: an empty batch of
         // another tells everybody.
+        let isSilent = noteSilence()
         let waiting = members.indices.filter { !members[$0].hasEnded && !members[$0].isIdle }
-        if noteSilence() || risen, let index = waiting.first ?? members.indices.first {
+        if isSilent, waiting.isEmpty { hasFallenSilent = true }
+        if isSilent || risen, let index = waiting.first ?? members.indices.first {
             batch.sourceIndex = index
             batch.source = members[index].name
             return .records
         }
         return .nothingYet
+    }
+
+    /// Reads from the only source; when it has just fallen silent, an empty batch says so.
+    private func readOnly(
+        _ batch: Batch, _ limit: ReadLimit, _ milliseconds: Int
+    ) throws(ConnectorError) -> SourceOutcome {
+        guard idleNanoseconds != nil else { return try readOne(0, batch, limit, milliseconds) }
+        let began = monotonicNanoseconds()
+        let outcome = try readOne(0, batch, limit, milliseconds)
+        guard outcome == .nothingYet else { return outcome }
+        members[0].silence += Int64(monotonicNanoseconds() - began)
+        guard noteSilence() else { return outcome }
+        hasFallenSilent = true
+        batch.sourceIndex = 0
+        batch.source = members[0].name
+        return .records
+    }
+
+    /// True once after all sources have fallen silent.
+    func takeSilence() -> Bool {
+        defer { hasFallenSilent = false }
+        return hasFallenSilent
     }
 
     private func readOne(

@@ -20,8 +20,10 @@ struct Work: Sendable {
     var mark: CommitDraft?
     /// No more batches come behind it, which holds no records; every lane gets it.
     var isLast = false
-    /// The input has ended: timers fire and windows close.
+    /// Windows close: the input has ended, or is silent.
     var isClosing = false
+    /// The input has ended: timers of rules fire.
+    var isEnding = false
     /// The dead letters that are run again in this batch.
     var replay: ReplayPart?
     /// The batch holds no records: it carries the mark, or lets the others know of a new version.

@@ -112,8 +112,13 @@ final class Lane {
 
     /// The input has ended: timers of rules fire.
     func close(into part: inout LanePart) throws(RuleError) {
+        try advance(to: Int64.max, into: &part)
+    }
+
+    /// Time has come to a moment without records.
+    func advance(to time: Int64, into part: inout LanePart) throws(RuleError) {
         guard machine.vm.usesState else { return }
-        try machine.vm.advance(to: Int64.max, into: part.sinks, rows: part.rows)
+        try machine.vm.advance(to: time, into: part.sinks, rows: part.rows)
         part.counts = machine.count()
     }
 

@@ -23,6 +23,7 @@ final class RowRanking: @unchecked Sendable {  // Protected by that order.
     struct Summary: Sendable {
         var rows = 0
         var late = 0
+        var lateAfterClose = 0
         /// How many rows of each output have had a name, this batch's included.
         var mainPosition: UInt64 = 0
         var latePosition: UInt64 = 0
@@ -58,6 +59,7 @@ final class RowRanking: @unchecked Sendable {  // Protected by that order.
             for part in rows {
                 summary.rows += part.output.rowTimes.count
                 summary.late += part.output.lateCount
+                summary.lateAfterClose += part.output.lateAfterClose
             }
             // Names are counted from 1, places from 0.
             if stage.sharesMain {

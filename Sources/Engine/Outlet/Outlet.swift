@@ -44,7 +44,8 @@ final class Outlet {
             let (rows, taken) = byStage(results)
             try write(
                 work.isClosing
-                    ? tail.finish(rows, taken: taken, letters: parts.map(\.rows))
+                    ? tail.finish(
+                        rows, taken: taken, letters: parts.map(\.rows), isEnding: work.isEnding)
                     : tail.take(
                         rows, taken: taken, letters: parts.map(\.rows), watermark: watermark))
         }

@@ -87,11 +87,13 @@ final class Tail {
     }
 
     /// The input has ended: takes the last rows, and every window behind windows closes.
+    ///
+    /// - Parameter isEnding: timers of rules fire as well.
     func finish(
-        _ results: [[WindowRows]], taken: [Int], letters: [[RowBuffer]]
+        _ results: [[WindowRows]], taken: [Int], letters: [[RowBuffer]], isEnding: Bool
     ) throws(RuleError) -> [OutputBuffer] {
         try deliver(results, taken) { $0.finish() }
-        if !isShared, machine.vm.usesState {
+        if isEnding, !isShared, machine.vm.usesState {
             // Timers of rules behind windows; what they emit can only go into windows further
             // behind.
             try machine.vm.advance(to: Int64.max, into: outputs, rows: injected)
@@ -159,7 +161,9 @@ final class Tail {
     ) throws(RuleError) -> [OutputBuffer] {
         for (place, stage) in stages.enumerated() {
             note(taken[place], stage)
-            note(rows: shared[place].rows, late: shared[place].late, stage)
+            note(
+                rows: shared[place].rows, late: shared[place].late,
+                afterClose: shared[place].lateAfterClose, stage)
             merged.output.merge(results[place])
             try stage.delivery.deliver(
                 &merged.output, vm: &machine.vm, outputs: outputs, injected: injected)
@@ -169,10 +173,11 @@ final class Tail {
         return outputs
     }
 
-    private func note(rows: Int, late: Int, _ stage: Stage) {
+    private func note(rows: Int, late: Int, afterClose: Int, _ stage: Stage) {
         let name = stage.delivery.name
+        totals.lateAfterClose += afterClose
         if late > 0 {
-            totals.late[name, default: 0] += late
+            if late > afterClose { totals.late[name, default: 0] += late - afterClose }
             totals.taken[name, default: 0] -= late
         }
         if rows > 0 { totals.rows[name, default: 0] += rows }
@@ -181,7 +186,9 @@ final class Tail {
     private func deliver(
         _ output: inout WindowOutput, by stage: Stage
     ) throws(RuleError) {
-        note(rows: output.rowTimes.count, late: output.lateCount, stage)
+        note(
+            rows: output.rowTimes.count, late: output.lateCount,
+            afterClose: output.lateAfterClose, stage)
         try stage.delivery.deliver(
             &output, vm: &machine.vm, outputs: outputs, injected: injected)
     }
@@ -227,6 +234,7 @@ extension WindowOutput {
         }
         for part in parts {
             lateCount += part.output.lateCount
+            lateAfterClose += part.output.lateAfterClose
             failures += part.output.failures
             part.output.removeAll()
         }

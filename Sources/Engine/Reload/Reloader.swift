@@ -15,17 +15,20 @@ final class Reloader: Sendable {
     /// Of the attempt that was made last.
     private let newest = Locked<TrialLimit?>(nil)
     private let table: Locked<VersionTable>
+    private let held: Locked<HeldRules>
     private let pause = Channel<Void>(capacity: 1)
 
     init(_ run: PipelineRun, _ table: VersionTable) {
         self.run = run
         self.table = Locked(table)
+        held = Locked(HeldRules(data: run.opening == nil ? nil : run.options.data))
         turn.send(())
     }
 
     /// Notes which version the run has begun with.
     func noteStart() {
         let initial = run.versions.wanted
+        held.withLock { $0.release(initial.name) }
         guard table.withLock({ $0.active }) != initial.name else { return }
         let row = VersionRow(initial.name, .active, .started, by: "start", user: userName())
         record(row, keeping: initial)
@@ -44,6 +47,7 @@ final class Reloader: Sendable {
                 return try replace(with: read(), &attempt)
             } catch {
                 if let version = error.version {
+                    held.withLock { $0.hold(version) }
                     let row = attempt.row(
                         version, .rejected, .refused, step: error.step, reason: error.reason)
                     record(row, keeping: nil)
@@ -141,6 +145,10 @@ final class Reloader: Sendable {
         }
         // Written before the first record that it runs, so that a restart goes on with it.
         record(attempt.row(version.name, .active, .activated), keeping: version)
+        held.withLock {
+            $0.release(version.name)
+            if attempt.request.by == "rollback" { $0.hold(active.name) }
+        }
         run.versions.want(version)
         while !version.isAdopted, !run.isOver {
             if let problem = version.adoptionProblem {
@@ -151,6 +159,7 @@ final class Reloader: Sendable {
                 let row = attempt.row(
                     version.name, .rejected, .refused, step: "migrate", reason: problem)
                 record(row, keeping: nil)
+                held.withLock { $0.hold(version.name) }
                 throw Refusal("migrate", problem, nil)
             }
             _ = pause.receive(milliseconds: 1)
@@ -172,6 +181,10 @@ final class Reloader: Sendable {
         if let problem { return keep(version, before, "\(reason); \(problem)") }
         before.reset()
         run.versions.want(before)
+        held.withLock {
+            $0.hold(version.name)
+            $0.release(before.name)
+        }
         run.options.tell("warning: reload: \(version.name) was taken back: \(reason)\n")
         var row = VersionRow(
             version.name, .rolledBack, .takenBack, by: "probation", user: userName())

@@ -29,9 +29,9 @@ package struct RuleTests {
         self.files = files
     }
 
-    /// The test files below `rules/` of a pipeline folder, sorted by path.
+    /// The test files of a pipeline folder: those of rules, then those of the whole pipeline.
     package static func files(in folder: String) -> [RuleSet.File] {
-        RuleTestFiles.all(in: folder)
+        RuleTestFiles.all(in: folder) + PipelineTestFiles.all(in: folder)
     }
 
     /// Runs every test; what is wrong with the test files is in the report, too.
@@ -51,6 +51,10 @@ package struct RuleTests {
         let start = monotonicNanoseconds()
         var report = RuleTestReport()
         for file in files {
+            if PipelineTestFiles.isOne(file) {
+                runPipelineTests(file, into: &report)
+                continue
+            }
             let (read, findings) = read(file)
             report.findings += findings
             if let read { run(read, into: &report) }
@@ -58,6 +62,21 @@ package struct RuleTests {
         report.coverage = measuresCoverage ? coverage() : []
         report.seconds = Double(monotonicNanoseconds() - start) / 1e9
         return report
+    }
+
+    /// Runs the tests of `tests/NAME.yaml`.
+    private func runPipelineTests(_ file: RuleSet.File, into report: inout RuleTestReport) {
+        let (read, findings) = PipelineTestFiles.read(file, for: plan)
+        report.findings += findings
+        let runner = PipelineTestRun(plan, limit)
+        for test in read?.cases ?? [] {
+            guard limit?.reason == nil else { return }
+            if let filter, !test.name.contains(filter) {
+                report.skipped += 1
+                continue
+            }
+            report.results.append(runner.run(test))
+        }
     }
 
     /// A test file as values, or what is wrong with it.

@@ -223,7 +223,11 @@ final class Accumulators {
         case .extreme: Place.write(own[0], own[1], sides, into: &out)
         case .edge: Place.write(own[2], own[3], sides, into: &out)
         case .side:
-            guard let side = sides[own[0]] else { return out.append(text: "null") }
+            guard let side = sides[own[0]] else {
+                // No values are none that differ.
+                if case .countDistinct = functions[index] { return out.append(text: "0") }
+                return out.append(text: "null")
+            }
             side.write(functions[index], into: &out)
         case .user: break
         }
