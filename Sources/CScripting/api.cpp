@@ -84,10 +84,10 @@ static const tw_api_entry entries[] = {
      values},
     {"hash", "hash(text [, algorithm])", "SHA-256 in hexadecimal; with \"murmur2\" the integer by "
      "which Kafka chooses partitions.", "r.user_id = hash(r.user_id)", values},
-    {"is_number", "is_number(value)", "True for integers, floats and exact numbers: those with more "
-     "digits than they hold, such as 89490200001234567890. They keep their text; arithmetic and `<` "
-     "use the nearest float.", "if not is_number(r.amount) then return reject(\"amount\") end",
-     values},
+    {"is_number", "is_number(value)", "True for integers, floats and exact numbers: those with "
+     "more digits than they hold, such as 89490200001234567890. They keep their text; arithmetic "
+     "and `<` use the nearest float.",
+     "if not is_number(r.amount) then return reject(\"amount\") end", values},
     {"copy", "copy(record)", "A record of its own with the same fields, as r:copy() gives it, also "
      "when the record has a field named copy.", "emit(copy(r))", values},
     {"round", "round(number [, digits])", "Rounds half away from zero; without digits the result "

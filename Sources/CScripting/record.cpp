@@ -211,4 +211,20 @@ bool add_member(Arena &arena, Node *node, const char *key, size_t length, Value 
     return true;
 }
 
+uint32_t array_length(const Node *node) {
+    uint32_t count = node->count + node->added_count;
+    while (count > node->count && node->added[count - node->count - 1].value.tag ==
+                                      Value::Tag::deleted)
+        count--;
+    if (count > node->count) return count;
+    while (count > 0 && node->values && node->values[count - 1].tag == Value::Tag::deleted) count--;
+    return count;
+}
+
+bool is_list(const Node *node, uint32_t index) {
+    const Value *value = node->values ? &node->values[index] : nullptr;
+    if (!value || value->tag == Value::Tag::none) return node->fields[index].kind == Kind::array;
+    return value->tag == Value::Tag::node && value->node->length && *value->node->text == '[';
+}
+
 }  // namespace tidewheel

@@ -145,16 +145,6 @@ static uint32_t find_place(
     return found;
 }
 
-static uint32_t array_length(const Node *node) {
-    uint32_t count = node->count + node->added_count;
-    while (count > node->count && node->added[count - node->count - 1].value.tag ==
-                                      Value::Tag::deleted)
-        count--;
-    if (count > node->count) return count;
-    while (count > 0 && node->values && node->values[count - 1].tag == Value::Tag::deleted) count--;
-    return count;
-}
-
 static int index_array(lua_State *L, Handle *handle, Node *node) {
     int is_integer = 0;  // A text that spells a number names no element, as in a table.
     lua_Integer index = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &is_integer) : 0;
@@ -230,12 +220,6 @@ static int write_array(lua_State *L, Handle *handle, Node *node) {
     }
     if (!done) raise_memory(L);
     return 0;
-}
-
-static bool is_list(const Node *node, uint32_t index) {
-    const Value *value = node->values ? &node->values[index] : nullptr;
-    if (!value || value->tag == Value::Tag::none) return node->fields[index].kind == Kind::array;
-    return value->tag == Value::Tag::node && value->node->length && *value->node->text == '[';
 }
 
 // An empty table says nothing of what it is: where a list stood it is one, too.

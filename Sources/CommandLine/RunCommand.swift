@@ -31,15 +31,28 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Write a summary as JSON to this file when the run ends, also when it fails.")
     var summary: String?
     @Option(help: "How log lines on stderr are written: text for people, json for programs.")
-    var logFormat = EventLog.Format.text
+    var logFormat: String?
     @Option(help: "Leave out log lines that matter less: debug, info, warning or error.")
-    var logLevel = LogLevel.info
+    var logLevel: String?
 
     func validate() throws {
         guard (1...256).contains(workers) else {
             throw ValidationError("--workers must be from 1 to 256")
         }
         _ = try place.place(argument)
+        _ = try makeLog()
+    }
+
+    /// Texts rather than types of their own: each of those would cost every start a search for what
+    /// it conforms to.
+    private func makeLog() throws -> EventLog {
+        guard let format = EventLog.Format(rawValue: logFormat ?? "text") else {
+            throw ValidationError("--log-format must be text or json")
+        }
+        guard let level = LogLevel(rawValue: logLevel ?? "info") else {
+            throw ValidationError("--log-level must be debug, info, warning or error")
+        }
+        return EventLog(format, least: level)
     }
 
     func run() throws {
@@ -58,14 +71,11 @@ struct RunCommand: ParsableCommand {
         options.workers = workers
         options.inputs = input
         options.data = fresh ? nil : data
-        let log = EventLog(logFormat, least: logLevel)
-        try RunSession(folder: folder, options: options, log: log, summaryPath: summary).run()
+        let session = try RunSession(
+            folder: folder, options: options, log: makeLog(), summaryPath: summary)
+        try session.run()
     }
 }
-
-extension EventLog.Format: ExpressibleByArgument {}
-
-extension LogLevel: ExpressibleByArgument {}
 
 /// Reads a pipeline folder with the standard connectors; failures are one screen, exit code 2.
 func loadPlan(_ folder: String) throws -> Plan {

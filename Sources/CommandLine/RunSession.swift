@@ -41,13 +41,16 @@ struct RunSession {
         defer { server?.stop() }
         let log = log
         order.ready(log)
-        StopSignals.whenStopped(insisted: {
-            log.write(
-                .warning, "killed",
-                "killed by another signal; what was not committed comes with the next run")
-        }, hangUp: {
-            Self.reload(pipeline, log)
-        }) { signal in
+        StopSignals.whenStopped(
+            insisted: {
+                log.write(
+                    .warning, "killed",
+                    "killed by another signal; what was not committed comes with the next run")
+            },
+            hangUp: {
+                Self.reload(pipeline, log)
+            }
+        ) { signal in
             log.write(.info, "stopping", "stopping: \(signal)", [Field("reason", .string(signal))])
             pipeline.requestStop()
         }
@@ -66,7 +69,8 @@ struct RunSession {
         switch outcome.result {
         case .unchanged:
             log.write(
-                .info, event, "SIGHUP: the rules are unchanged; files that were renamed are reopened")
+                .info, event,
+                "SIGHUP: the rules are unchanged; files that were renamed are reopened")
         case .active: log.write(.info, event, "SIGHUP: \(outcome.version) is active")
         case .refused:
             let step = outcome.step ?? "?"
@@ -112,7 +116,8 @@ struct RunSession {
         _ pipeline: PipelineRun, _ result: Result<Summary, PipelineError>
     ) throws {
         let summary = pipeline.summary
-        try writeSummary(summary, nil)
+        let failed = summary.files.hasEnded && !summary.files.failed.isEmpty
+        try writeSummary(summary, failed ? summary.failedFiles : nil)
         switch result {
         case .failure(let error):
             tellEnd(summary)
@@ -125,8 +130,8 @@ struct RunSession {
                         + "it again and leaves the store alone")
             }
             tellEnd(summary)
-            if outcome.files.hasEnded, !outcome.files.failed.isEmpty {
-                throw told(CommandFailure(exitCode: 1, text: outcome.failedFiles))
+            if failed {
+                throw told(CommandFailure(exitCode: 1, text: summary.failedFiles))
             }
         }
     }

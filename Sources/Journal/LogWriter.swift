@@ -90,8 +90,10 @@ public struct LogWriter<Place: Disk> {
         _ kind: FrameHeader.Kind, bodyLength: Int, _ checksum: UInt32, _ sequence: UInt64
     ) {
         let now = disk.now()
-        listing.lastTime = now
-        if listing.firstTime == 0 { listing.firstTime = now }
+        if kind == .transaction {
+            listing.lastTime = now
+            if listing.firstTime == 0 { listing.firstTime = now }
+        }
         let header = FrameHeader(
             kind, bodyLength: bodyLength, bodyChecksum: checksum, sequence: sequence,
             durableSequence: durableSequence, timeMicroseconds: now)

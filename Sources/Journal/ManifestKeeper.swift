@@ -23,8 +23,8 @@ final class ManifestKeeper<Place: Disk>: Sendable {
         state = Mutex(State(manifest: manifest, written: written))
     }
 
-    /// The log is durable up to `sequence`, in the segment being written: writes it to POSITION, which
-    /// is a hundredth of what the disk was waited for.
+    /// The log is durable up to `sequence`, in the segment being written: writes it to POSITION,
+    /// which is a hundredth of what the disk was waited for.
     func note(_ segment: StoreManifest.Segment, durable sequence: UInt64) throws(DiskError) {
         try state.withLock { (state) throws(DiskError) in
             set(segment, durable: sequence, &state)

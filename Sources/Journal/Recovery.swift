@@ -50,8 +50,8 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
     /// Others can have the store from here on; nothing more is written.
     mutating func letGo() { lock = nil }
 
-    /// Throws when the file that holds the lock was removed or replaced, because another process may
-    /// have the store then.
+    /// Throws when the file that holds the lock was removed or replaced, because another process
+    /// may have the store then.
     func checkLock() throws(JournalError) {
         guard let lock else { return }
         let path = writer.layout.lock
@@ -61,8 +61,8 @@ public struct OpenedLog<Place: Disk>: ~Copyable {
         guard !isHeld else { return }
         throw JournalError(
             .owned,
-            "\(path) was removed or replaced while this process has the store; it stops, so that it "
-                + "does not write beside another one; start it again")
+            "\(path) was removed or replaced while this process has the store; it stops, so that "
+                + "it does not write beside another one; start it again")
     }
 
     static func own(
@@ -127,7 +127,7 @@ struct RecoveryPlan {
     private(set) var truncatedBytes = 0
     private(set) var replayedBytes = 0
     /// What was read of each segment, or is known of it.
-    private var segments: [StoreManifest.Segment] = []
+    private(set) var segments: [StoreManifest.Segment] = []
     private let known: StoreManifest?
     private let covered: UInt64
     private let replayAfter: UInt64
@@ -355,58 +355,4 @@ struct LogReach {
     var isDamaged = false
     /// The last segment with a valid header, which nobody has to read again.
     var tail: Tail?
-}
-
-// MARK: What the store has had
-
-extension StoreManifest {
-    /// The manifest of a store, when everything that it names is there; nil for a store that has
-    /// none yet. Throws what is missing, and what it held.
-    static func checked<Place: Disk>(
-        _ layout: StoreLayout, _ disk: Place, _ store: StoreIdentity
-    ) throws(JournalError) -> StoreManifest? {
-        let (manifest, missing) = try JournalError.wrap { () throws(DiskError) in
-            let manifest = try read(layout, disk, store)
-            return (manifest, try manifest?.missing(layout, disk) ?? [])
-        }
-        guard let first = missing.first else { return manifest }
-        let more = missing.count > 1 ? "; and \(missing.count - 1) more" : ""
-        throw JournalError(
-            .damaged,
-            "\(first.text)\(more); nothing was changed; put it back or restore a backup, or let "
-                + "`tidewheel store repair` give it up")
-    }
-}
-
-extension RecoveryPlan {
-    /// Throws when the log ends before what it held once.
-    static func checkEnd(
-        _ end: UInt64, _ manifest: StoreManifest?, _ snapshots: [UInt64], _ layout: StoreLayout
-    ) throws(JournalError) {
-        let durable = manifest?.durableSequence ?? 0
-        let newest = snapshots.last ?? 0
-        guard end < max(durable, newest) else { return }
-        let last = manifest?.segments.last
-        let path = last.map { layout.segment($0.number) } ?? layout.journal
-        let what =
-            newest > durable
-            ? "a snapshot holds transaction \(newest)" : last?.text ?? "transaction \(durable)"
-        throw JournalError(
-            .damaged,
-            "\(path): acknowledged transactions \(end + 1) to \(max(durable, newest)) are gone (it "
-                + "held \(what)); nothing was changed; restore a backup, or let `tidewheel store "
-                + "repair` give them up")
-    }
-
-    /// What there is from here on.
-    func manifest(
-        _ store: StoreIdentity, _ known: StoreManifest?, _ snapshots: [UInt64]
-    ) -> StoreManifest {
-        var manifest = StoreManifest(store: store)
-        manifest.generation = known?.generation ?? 0
-        manifest.durableSequence = end.sequence
-        manifest.segments = segments
-        manifest.snapshots = snapshots
-        return manifest
-    }
 }

@@ -105,4 +105,3 @@ public enum StoreTool {
         return try StoreFormat.read(bytes, path: layout.format).store
     }
 }
-

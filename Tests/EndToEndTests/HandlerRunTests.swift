@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// Handlers beside a stream, and what is said of them.
-@Suite(.timeLimit(.minutes(10))) struct HandlerRunTests {
+@Suite(.timeLimit(.minutes(30))) struct HandlerRunTests {
     private let folder = TemporaryFolder()
 
     private func write(_ pipeline: String, handler: String) {

@@ -5,7 +5,7 @@ import Testing
 
 /// Every verb takes the folder and the store in the same way, wherever it is asked from; and what a
 /// store leaves on the disk.
-@Suite(.timeLimit(.minutes(10))) struct PlaceTests {
+@Suite(.timeLimit(.minutes(30))) struct PlaceTests {
     private let folder = TemporaryFolder()
 
     private func ran() throws {

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// What an operator reads of a run, and how a run ends.
-@Suite(.timeLimit(.minutes(10))) struct RunLogTests {
+@Suite(.timeLimit(.minutes(30))) struct RunLogTests {
     private func folder(
         _ extra: String = "", rule: String = "function process(r) return r end",
         source: String = "{file: {path: in.jsonl}}"

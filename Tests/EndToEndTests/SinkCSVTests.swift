@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// CSV that is written, read by Python's csv module.
-@Suite(.timeLimit(.minutes(10))) struct SinkCSVTests {
+@Suite(.timeLimit(.minutes(30))) struct SinkCSVTests {
     private let folder = TemporaryFolder()
 
     private func run(_ arguments: String...) throws -> Tool.Outcome {

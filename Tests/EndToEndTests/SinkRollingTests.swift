@@ -3,7 +3,7 @@ import TestKit
 import Testing
 
 /// Outputs that begin another file by time and size.
-@Suite(.timeLimit(.minutes(10))) struct SinkRollingTests {
+@Suite(.timeLimit(.minutes(30))) struct SinkRollingTests {
     private let folder = TemporaryFolder()
 
     private func run(_ arguments: String...) throws -> Tool.Outcome {

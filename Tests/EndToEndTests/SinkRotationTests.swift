@@ -4,7 +4,7 @@ import Testing
 
 /// Outputs that are renamed, deleted and truncated under a running pipeline, by hand and by
 /// Debian's logrotate.
-@Suite(.timeLimit(.minutes(20))) struct SinkRotationTests {
+@Suite(.timeLimit(.minutes(30))) struct SinkRotationTests {
     private let folder = TemporaryFolder()
 
     private func shell(_ script: String) throws {

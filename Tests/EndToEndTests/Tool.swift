@@ -7,6 +7,14 @@ struct Tool {
         var status: Int32
         var output: String
         var errors: String
+
+        /// The lines on stderr but for those that only tell how a run goes.
+        var complaints: [Substring] {
+            errors.split(separator: "\n").filter { line in
+                let words = line.split(separator: " ").prefix(2)
+                return words.count < 2 || words[0].count != 24 || words[1] != "info"
+            }
+        }
     }
 
     static let root = URL(fileURLWithPath: #filePath)

@@ -3,8 +3,8 @@ import Testing
 
 @testable import Journal
 
-/// A store knows what it had: whatever goes missing is told, and `repair` ends with a store that can
-/// be opened.
+/// A store knows what it had: whatever goes missing is told, and `repair` ends with a store that
+/// can be opened.
 @Suite struct ManifestTests {
     private static let settings = LogSettings(segmentSize: 4096, prewriteSize: 0)
 
@@ -95,7 +95,8 @@ import Testing
             let disk = whole.afterProcessDeath()
             try loss.happen(to: "store/journal/" + name, on: disk)
             let moved = try StoreTool.repair("store", on: disk)
-            #expect(!moved.isEmpty && moved.allSatisfy { $0.segmentPath.hasSuffix(name) }, "\(moved)")
+            #expect(!moved.isEmpty)
+            #expect(moved.allSatisfy { $0.segmentPath.hasSuffix(name) }, "\(moved)")
             #expect(try StoreTool.repair("store", on: disk).isEmpty)
             try StoreTool.verify("store", on: disk)
             // Numbers go on behind those that were given once.

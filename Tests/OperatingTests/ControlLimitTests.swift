@@ -10,7 +10,7 @@ import Threads
 @testable import Operating
 
 /// Who else is at the socket, and what they may not do to the others.
-@Suite(.timeLimit(.minutes(5))) struct ControlLimitTests {
+@Suite(.timeLimit(.minutes(30))) struct ControlLimitTests {
     private struct NoSocket: Error {}
 
     /// A connection as anybody could make it.

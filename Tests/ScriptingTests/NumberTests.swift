@@ -3,8 +3,8 @@ import Records
 import TestKit
 import Testing
 
-/// Numbers that neither int64 nor 17 digits hold keep their text; texts that spell numbers take part
-/// in arithmetic; floats are written and rounded as people do it.
+/// Numbers that neither int64 nor 17 digits hold keep their text; texts that spell numbers take
+/// part in arithmetic; floats are written and rounded as people do it.
 @Suite struct NumberTests {
     private static let record =
         #"{"a":89490200001234567890,"b":89490200001234567891,"c":8.9490200001234567890e19,"#

@@ -70,6 +70,8 @@ uint32_t find_added(const Node *node, const char *key, size_t length);
 bool prepare_values(Arena &arena, Node *node);
 // Puts a value in place of member `index`; of a repeated key only this one remains.
 bool set_field(Arena &arena, Node *node, uint32_t index, Value value);
+uint32_t array_length(const Node *node);
+bool is_list(const Node *node, uint32_t index);  // a member, as it is now
 bool add_member(Arena &arena, Node *node, const char *key, size_t length, Value value);
 void mark_dirty(Node *node);
 

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "exact.h"
 #include "CScripting.h"
 #include "aggregate.h"
 #include "call.h"
@@ -267,17 +268,6 @@ int record_copy(lua_State *L);
 void free_lost_copies(tw_vm *vm);
 void free_all_copies(tw_vm *vm);
 
-// exact.cpp
-void open_exact(lua_State *L, tw_vm *vm);
-void open_numbers(lua_State *L, int base);
-void push_integer(lua_State *L, const char *text, size_t length);  // of JSON
-void push_decimal(lua_State *L, const char *text, size_t length);
-bool is_exact(lua_State *L, int index);
-std::string_view exact_text(lua_State *L, int index);  // empty when it is none
-bool use_nearest(lua_State *L, int index);  // replaces an exact number by its nearest double
-void add_arithmetic(lua_State *L);          // of texts that spell numbers, to a metatable
-void take_exact(lua_State *L);              // lets the functions of a library take exact numbers
-
 // null.cpp
 void open_null(lua_State *L);
 void push_null(lua_State *L);
@@ -288,7 +278,6 @@ void write_lua(lua_State *L, tw_vm *vm, int index, Text &out);  // raises
 // Raises when JSON text that is to stand below `above` levels is nested more than a record may be.
 void check_depth(lua_State *L, tw_vm *vm, const char *text, size_t length, uint32_t above);
 Value read_value(lua_State *L, tw_vm *vm, int index, Arena &arena);  // raises
-void push_number(lua_State *L, const char *text, size_t length);  // of JSON
 void push_json(lua_State *L, tw_vm *vm, const char *text, size_t length);  // valid JSON
 void check_text(lua_State *L, const Text &text);
 void sort_names(lua_State *L, std::string_view *names, size_t count);  // by their bytes; raises

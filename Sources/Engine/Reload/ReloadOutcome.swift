@@ -13,8 +13,8 @@ public struct ReloadRequest: Sendable {
     public var maxDifference: Double?
     /// Lint, tests, differences and state of a newer layout do not stop it.
     public var force = false
-    /// False once nobody waits for the answer, which ends the trial; asked often, on the thread that
-    /// tries the version.
+    /// False once nobody waits for the answer, which ends the trial; asked often, on the thread
+    /// that tries the version.
     package var isWanted: @Sendable () -> Bool = { true }
 
     /// Creates a request with the pipeline's own settings.
