@@ -68,7 +68,8 @@ struct AttackedRule: ~Copyable {
     /// How long a record outlives the budget of its call at least, in a few tries.
     private func overshoot(_ attack: Attack, record: (String) -> String) throws -> Int64 {
         var least = Int64.max
-        for _ in 0..<5 where least > Self.allowed {
+        // On a busy machine others take the caches; a call that is too long is so each time.
+        for _ in 0..<20 where least > Self.allowed {
             var rule = try AttackedRule(setup: attack.setup, call: attack.call)
             if !attack.setup.isEmpty {
                 _ = try rule.run(#"{"setup":true}"#, budget: 20_000_000_000)
